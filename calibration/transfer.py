@@ -1,0 +1,123 @@
+"""From the aorta to where the pressure was measured: one tube with a reflecting end.
+
+The pressure at the far end of a lossless tube over that at its entry,
+
+    H(w) = (1 + G) / (exp(i w d) + G exp(-i w d)),    G(w) = G0 / (1 + i w c),
+
+with travel time d, reflection coefficient G of a three-element load at the end
+(Zhang, Hahn & Mukkamala 2011, 10.3389/fphys.2011.00072). H(0) = 1, so the mean is
+kept; near a quarter wave, 1/(4 d), the pulse is amplified. Applied to a periodic
+beat harmonic by harmonic.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from physio.parameters import param
+
+#: Points of the uniform grid of a beat, and harmonics kept: 40 at 72/min is 48 Hz.
+GRID = 512
+HARMONICS = 40
+
+_TUBE = "Zhang 2011, 10.3389/fphys.2011.00072 (element); see calibration.transfer.SITES"
+
+
+class Transfer(eqx.Module):
+    """The tube from the aortic root to one site, and the bias of the device there."""
+
+    delay: Array = param(
+        0.07, unit="s", source=_TUBE, doc="travel time from the aortic root"
+    )
+    reflection: Array = param(
+        0.7, unit="1", source="Segers 2000, 10.1152/ajpheart.2000.279.2.H542: 0.71 +- 0.25 "
+        "distal, healthy", doc="reflection at the end for slow waves",
+    )  # fmt: skip
+    corner: Array = param(
+        0.04, unit="s", source=_TUBE, doc="time constant above which reflection fades"
+    )
+    systolic_bias: Array = param(
+        0.0, unit="mmHg", source="0: invasive", doc="device minus invasive, systolic"
+    )
+    diastolic_bias: Array = param(
+        0.0, unit="mmHg", source="0: invasive", doc="device minus invasive, diastolic"
+    )
+
+    def response(self, frequency: Float[Array, " n_f"]) -> Array:
+        """H at frequencies (Hz), complex."""
+        w = 2j * jnp.pi * frequency
+        g = self.reflection / (1.0 + w * self.corner)
+        travel = jnp.exp(w * self.delay)
+        return (1.0 + g) / (travel + g / travel)
+
+
+def uniform(
+    t: Float[Array, " n_t"], x: Float[Array, " n_t"], n: int = GRID
+) -> Float[Array, " n_grid"]:
+    """A periodic beat sampled at uneven times, on n even points from its start."""
+    even = t[0] + (t[-1] - t[0]) * jnp.arange(n) / n
+    return jnp.interp(even, t, x)
+
+
+def harmonics(
+    t: Float[Array, " n_t"], x: Float[Array, " n_t"], transfer: Transfer | None = None
+) -> Array:
+    """Fourier coefficients 0 ... HARMONICS of a beat, through a transfer element."""
+    series = jnp.fft.rfft(uniform(t, x))[: HARMONICS + 1] / GRID
+    if transfer is None:
+        return series
+    return series * transfer.response(jnp.arange(HARMONICS + 1) / (t[-1] - t[0]))
+
+
+def at_phase(series: Array, phase: Float[Array, " n"]) -> Float[Array, " n"]:
+    """The beat with these Fourier coefficients at phases (1 = one period)."""
+    k = jnp.arange(series.size)
+    waves = jnp.exp(2j * jnp.pi * phase[:, None] * k[None, :])
+    twice = jnp.where(k == 0, 1.0, 2.0)
+    return jnp.real(waves @ (twice * series))
+
+
+def transferred(
+    t: Float[Array, " n_t"], x: Float[Array, " n_t"], transfer: Transfer
+) -> Float[Array, " n_grid"]:
+    """A beat of aortic pressure as it is at the site, on GRID even points."""
+    return at_phase(harmonics(t, x, transfer), jnp.arange(GRID) / GRID)
+
+
+def arterial(
+    t: Float[Array, " n_t"], x: Float[Array, " n_t"], transfer: Transfer
+) -> dict[str, Array]:
+    """Systolic, diastolic, mean and pulse pressure (mmHg) as measured at the site."""
+    wave = transferred(t, x, transfer)
+    systolic = jnp.max(wave) + transfer.systolic_bias
+    diastolic = jnp.min(wave) + transfer.diastolic_bias
+    return {
+        "systolic_pressure": systolic,
+        "diastolic_pressure": diastolic,
+        "mean_pressure": jnp.mean(wave),
+        "pulse_pressure": systolic - diastolic,
+    }
+
+
+def _site(delay: float, reflection: float, corner: float, *bias: float) -> Transfer:
+    return Transfer(delay, reflection, corner, *bias)
+
+
+def published() -> dict[str, Transfer]:
+    """The transfer element of every site.
+
+    Travel times are path length over speed (brachial 0.40 m, radial 0.65 m, femoral
+    0.55 m; 8 m/s in the arm and the leg of an adult). Reflection 0.71: Segers 2000,
+    10.1152/ajpheart.2000.279.2.H542. The corner is set so that the pulse pressure of
+    a healthy beat is amplified as published: aorta to radial about 1.25 (Segers 2009,
+    10.1161/HYPERTENSIONAHA.109.133009: carotid to radial 1.25 in young men to 1.08
+    in old women), to brachial about 1.15 (Bui 2023, 10.1038/s41440-023-01311-0:
+    systolic +7 mmHg), to femoral about 1.2. A cuff is brachial and reads systolic
+    6 mmHg low, diastolic 6 mmHg high (Picone 2017, 10.1016/j.jacc.2017.05.064).
+    """
+    return {
+        "radial": _site(0.08, 0.71, 0.04),
+        "brachial": _site(0.05, 0.71, 0.04),
+        "femoral": _site(0.07, 0.71, 0.04),
+        "cuff": _site(0.05, 0.71, 0.04, -6.0, 6.0),
+    }

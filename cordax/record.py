@@ -1,0 +1,234 @@
+"""The patient record: one TOML file of numbers with units, and waveforms beside it.
+
+`read(path)` gives a `Record` or raises `RecordError` with every problem found;
+`problems(path)` lists them, each with its line and what to type instead.
+"""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+Role = Literal["likelihood", "check"]
+Level = Literal["error", "warning"]
+
+CONDITIONS = (
+    "healthy",
+    "awake",
+    "anaesthetised",
+    "ventilated",
+    "hfref",
+    "hfpef",
+    "hypertension",
+    "aortic_stenosis",
+    "aortic_regurgitation",
+    "mitral_regurgitation",
+    "mitral_stenosis",
+    "pulmonary_arterial_hypertension",
+    "haemorrhage",
+    "sepsis",
+)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a record: where, what, and what to type instead."""
+
+    file: str
+    line: int | None
+    key: str
+    message: str
+    fix: str
+    level: Level = "error"
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.level}: {self.message}. {self.fix}"
+
+
+class RecordError(ValueError):
+    """A record that cannot be used; `problems` holds every reason."""
+
+    def __init__(self, problems: list[Problem]):
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number: in `unit`, with the sd of the measurement alone (no discrepancy).
+
+    `role` is "check" for what follows from the other numbers: it is predicted and
+    compared, never fitted. `given` tells a typed sd from a default one.
+    """
+
+    kind: str
+    value: float
+    sd: float
+    unit: str
+    site: str = ""
+    method: str = ""
+    source_key: str = ""
+    line: int | None = None
+    role: Role = "likelihood"
+    given_sd: bool = False
+    why: str = ""  # for a check: what it follows from
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """A signal as recorded, and its mean beat starting at the foot of the pressure.
+
+    `time_s` and `value` are the chosen stretch; `beat_time_s` and `beat` at most 64
+    points of one period, evenly spaced, without the end point.
+    """
+
+    signal: str
+    site: str
+    unit: str
+    time_s: np.ndarray = field(repr=False)
+    value: np.ndarray = field(repr=False)
+    beat_time_s: np.ndarray = field(repr=False)
+    beat: np.ndarray = field(repr=False)
+    period_s: float
+    beats: int
+    beats_left_out: int
+    sd: float
+    role: Role
+    file: str
+    column: str
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One patient: who, what was measured, and the text it was read from."""
+
+    id: str
+    measurements: tuple[Measurement, ...]
+    waveforms: tuple[Waveform, ...] = ()
+    age_years: float | None = None
+    sex: Literal["male", "female"] | None = None
+    height_cm: float | None = None
+    weight_kg: float | None = None
+    conditions: tuple[str, ...] = ()
+    source: str = ""
+    note: str = ""
+    warnings: tuple[Problem, ...] = ()
+    path: str = ""
+    text: str = field(default="", repr=False)
+    stated_body_surface_area_m2: float | None = None
+
+    @property
+    def body_surface_area_m2(self) -> float | None:
+        """As stated, else Du Bois 1916: 0.007184 height^0.725 weight^0.425."""
+        if self.stated_body_surface_area_m2 is not None:
+            return self.stated_body_surface_area_m2
+        if self.height_cm is None or self.weight_kg is None:
+            return None
+        return 0.007184 * self.height_cm**0.725 * self.weight_kg**0.425
+
+    @property
+    def heart_rate(self) -> float:
+        """Beats per minute, typed or taken from the waveform."""
+        return self.value("heart_rate")
+
+    def value(self, kind: str) -> float:
+        """The value of one kind, in its unit; KeyError where it was not measured."""
+        for measurement in self.measurements:
+            if measurement.kind == kind:
+                return measurement.value
+        have = ", ".join(m.kind for m in self.measurements)
+        raise KeyError(f"{self.id} has no {kind}; it has {have}.")
+
+    def has(self, condition: str) -> bool:
+        """Whether a condition ("anaesthetised", "hfref") is stated."""
+        return condition in self.conditions
+
+    def likelihood(self) -> tuple[Measurement, ...]:
+        """The independent measurements: those a fit may use."""
+        return tuple(m for m in self.measurements if m.role == "likelihood")
+
+    def checks(self) -> tuple[Measurement, ...]:
+        """Those that follow from others: predicted and compared only."""
+        return tuple(m for m in self.measurements if m.role == "check")
+
+    def payload(self) -> dict[str, Any]:
+        """A plain nested dict for the twin folder; `from_payload` reads it back."""
+        from dataclasses import asdict
+
+        plain = asdict(self)
+        plain["measurements"] = list(plain["measurements"])
+        plain["waveforms"] = list(plain["waveforms"])
+        plain["warnings"] = list(plain["warnings"])
+        plain["conditions"] = list(self.conditions)
+        return plain
+
+
+def from_payload(plain: dict[str, Any]) -> Record:
+    """A Record out of what `Record.payload` gave."""
+    parts = dict(plain)
+    parts["measurements"] = tuple(Measurement(**m) for m in parts["measurements"])
+    parts["waveforms"] = tuple(Waveform(**w) for w in parts["waveforms"])
+    parts["warnings"] = tuple(Problem(**p) for p in parts["warnings"])
+    parts["conditions"] = tuple(parts["conditions"])
+    return Record(**parts)
+
+
+def read(path: str | Path) -> Record:
+    """Reads a record.
+
+    **Raises** RecordError naming every problem with line and remedy.
+    """
+    record, found = examine(Path(path))
+    errors = [problem for problem in found if problem.level == "error"]
+    if errors or record is None:
+        raise RecordError(errors)
+    return record
+
+
+def problems(path: str | Path) -> list[Problem]:
+    """Everything wrong or doubtful in a record, by line; empty where all is well."""
+    return examine(Path(path))[1]
+
+
+def examine(path: Path) -> tuple[Record | None, list[Problem]]:
+    """The record (None where it cannot be used) and every problem, by line."""
+    from .record_reading import build
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        return None, [_unreadable(path, error)]
+    except UnicodeDecodeError:
+        return None, [
+            Problem(str(path), None, "", "the file is not text", "Save it as UTF-8.")
+        ]
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return None, [_invalid(path, text, error)]
+    record, found = build(path, text, data)
+    return record, sorted(found, key=lambda p: (p.level, p.line or 0))
+
+
+def _unreadable(path: Path, error: OSError) -> Problem:
+    fix = "Check the name, or type: cordax record new " + path.name
+    return Problem(str(path), None, "", f"cannot be read: {error.strerror}", fix)
+
+
+def _invalid(path: Path, text: str, error: tomllib.TOMLDecodeError) -> Problem:
+    import re
+
+    at = re.search(r"line (\d+)", str(error))
+    line = int(at.group(1)) if at else len(text.splitlines())
+    rows = text.splitlines()
+    shown = rows[line - 1].strip() if 0 < line <= len(rows) else ""
+    fix = "Write one key = value a line; words in quotes, numbers without."
+    if re.search(r"=\s*[\d.]+\s*,\s*\d", shown):
+        fix = "Decimals take a point, not a comma."
+    elif re.search(r"=\s*[\d.]+\s*[a-zA-Z/]+", shown):
+        fix = "The unit belongs to the key: heart_rate_bpm = 60."
+    return Problem(str(path), line, "", f"not valid TOML at {shown!r} ({error})", fix)

@@ -1,0 +1,88 @@
+"""Named circulations: a healthy man and woman, and common diseases.
+
+Each is the same graph of elements (:func:`closed_loop`) with values by dotted name,
+fitted to published ranges by ``benchmarks/tune_states.py``; the ranges, with their
+sources, are in ``tests/reference/states``.
+"""
+
+from physio.hemodynamics.baroreflex import Baroreflex
+from physio.hemodynamics.chambers import ElastanceChamber, TwoCosine
+from physio.hemodynamics.circulation import Circulation
+from physio.hemodynamics.state_values import VALUES
+from physio.hemodynamics.valves import OrificeDiode
+from physio.hemodynamics.vessels import ElasticVessel, InertialVessel, Resistance, Vein
+from physio.parameters import replace
+from physio.rhythm import RegularRhythm
+
+
+def closed_loop(*, reflex: bool = True) -> Circulation:
+    """The default graph: four chambers and valves, an aortic root with characteristic
+    impedance, systemic and pulmonary arteries and veins, coronary vessels.
+
+    Unstressed volumes after Ursino 1998, 10.1152/ajpheart.1998.275.5.H1733, table 1.
+    """
+
+    def atrium(start: float) -> ElastanceChamber:
+        return ElastanceChamber("atria", start_volume=start)
+
+    def ventricle(start: float) -> ElastanceChamber:
+        return ElastanceChamber("ventricles", start_volume=start)
+
+    compartments = {
+        "left_atrium": atrium(55.0),
+        "left_ventricle": ventricle(155.0),
+        "right_atrium": atrium(65.0),
+        "right_ventricle": ventricle(165.0),
+        "aortic_root": ElasticVessel(0.5, start_volume=40.0),
+        "systemic_arteries": ElasticVessel(1.1, 611.0, start_volume=700.0),
+        "systemic_veins": Vein(100.0, 20.0, 2900.0, start_volume=3500.0),
+        "pulmonary_arteries": ElasticVessel(
+            4.3, 123.0, pleural_share=1.0, start_volume=170.0
+        ),
+        "pulmonary_veins": ElasticVessel(
+            8.0, 120.0, pleural_share=1.0, lung_share=0.5, start_volume=190.0
+        ),
+        "coronary_vessels": ElasticVessel(
+            0.1, 5.0, 0.6, start_volume=10.0, squeezed_by="left_ventricle"
+        ),
+    }
+    connections = {
+        "mitral_valve": OrificeDiode("left_atrium", "left_ventricle", 7.7),
+        "aortic_valve": OrificeDiode("left_ventricle", "aortic_root", 6.8),
+        "tricuspid_valve": OrificeDiode("right_atrium", "right_ventricle", 8.0),
+        "pulmonary_valve": OrificeDiode("right_ventricle", "pulmonary_arteries", 7.1),
+        "aorta": InertialVessel(
+            "aortic_root", "systemic_arteries", 0.035, 8e-4, 60.0
+        ),
+        "systemic": Resistance("systemic_arteries", "systemic_veins", 0.9, -25.0),
+        "venous_return": Resistance("systemic_veins", "right_atrium", 0.05, 25.0),
+        "pulmonary": Resistance("pulmonary_arteries", "pulmonary_veins", 0.06),
+        "pulmonary_venous_return": Resistance(
+            "pulmonary_veins", "left_atrium", 0.015
+        ),
+        "coronary_arteries": Resistance("aortic_root", "coronary_vessels", 10.0),
+        "coronary_veins": Resistance("coronary_vessels", "right_atrium", 5.0),
+    }
+    activations = {
+        "ventricles": TwoCosine("ventricles", 0.32, 0.16),
+        "atria": TwoCosine("atria", 0.11, 0.11),
+    }
+    return Circulation(
+        RegularRhythm(66.0, 0.16),
+        activations,
+        compartments,
+        connections,
+        5400.0,
+        Baroreflex() if reflex else None,
+    )
+
+
+def named_state(name: str, *, reflex: bool = True) -> Circulation:
+    """A circulation by name. Raises ``KeyError`` listing the names there are."""
+    if name not in VALUES:
+        raise KeyError(f"There is no state {name!r}; there are {', '.join(VALUES)}.")
+    model = closed_loop(reflex=reflex)
+    for key, value in VALUES[name].items():
+        if reflex or not key.startswith("reflex."):
+            model = replace(model, key, value)
+    return model

@@ -1,0 +1,126 @@
+"""Treatments and events with the clinic's names, each a pure function with its dose.
+
+``fluid_bolus(500.0)`` returns an intervention, circulation -> circulation. A dose of
+0 (or a factor of 1) changes nothing.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import ArrayLike, Float
+
+from physio.hemodynamics.devices import Defect, RotaryPump, peep_from_cmh2o
+from physio.interventions import Intervention, scale, set_to, shift, then
+
+Dose = Float[ArrayLike, ""]
+
+
+def fluid_bolus(volume: Dose, *, retained: Dose = 0.7) -> Intervention:
+    """A bolus of crystalloid (mL); ``retained`` is the share still in the vessels.
+
+    About 70 % at the end of a 15-30 minute infusion: Hahn 2010,
+    10.1097/ALN.0b013e3181e3ff97. Colloid or blood: ``retained=1``.
+    """
+    return shift("blood_volume", jnp.asarray(volume) * retained)
+
+
+def haemorrhage(volume: Dose) -> Intervention:
+    """A loss of blood (mL)."""
+    return shift("blood_volume", -jnp.asarray(volume))
+
+
+def vasodilator(factor: Dose) -> Intervention:
+    """Multiplies systemic resistance (0.8: 20 % less). Arterioles only."""
+    return scale("systemic.resistance", factor)
+
+
+def vasopressor(factor: Dose, *, recruited: Dose = 600.0) -> Intervention:
+    """Multiplies systemic resistance (1.3) and constricts the veins.
+
+    (factor - 1) x ``recruited`` mL become stressed: Persichini 2012,
+    10.1097/CCM.0b013e3182741b1d: noradrenaline raised the mean systemic pressure
+    from 26 to 33 mmHg; 600 mL per doubling of resistance is this project's reading.
+    """
+    unstressed = -(jnp.asarray(factor) - 1.0) * recruited
+    return then(
+        scale("systemic.resistance", factor),
+        shift("systemic_veins.unstressed_volume", unstressed),
+    )
+
+
+def inotrope(factor: Dose) -> Intervention:
+    """Multiplies the active elastance of both ventricles (1.3: 30 % stronger)."""
+    return then(
+        scale("left_ventricle.active_elastance", factor),
+        scale("right_ventricle.active_elastance", factor),
+    )
+
+
+def beta_blocker(dose: Dose) -> Intervention:
+    """A beta-blocker, dose 1 being a standard daily dose.
+
+    Heart rate -12 /min (Wong 2014, 10.1002/14651858.CD007452.pub2) and 10 % less
+    contractility (this project: with the rate it gives their -10 mmHg systolic).
+    """
+    dose = jnp.asarray(dose)
+    return then(shift("rhythm.rate", -12.0 * dose), inotrope(1.0 - 0.1 * dose))
+
+
+def heart_rate(rate: Dose) -> Intervention:
+    """Sets the heart rate (1/min), before any reflex."""
+    return set_to("rhythm.rate", rate)
+
+
+def valve_replacement(area: Dose, *, valve: str = "aortic_valve") -> Intervention:
+    """A prosthesis of an effective orifice area (cm^2), competent.
+
+    1.4-2.0 cm^2 for common sizes: Lancellotti 2016, 10.1093/ehjci/jew025.
+    """
+    return then(set_to(f"{valve}.open_area", area), set_to(f"{valve}.leak_area", 0.0))
+
+
+def valve_repair(share: Dose, *, valve: str = "mitral_valve") -> Intervention:
+    """Multiplies a valve's regurgitant orifice area by 1 - share (1: competent)."""
+    return scale(f"{valve}.leak_area", 1.0 - jnp.asarray(share))
+
+
+class _WithConnection(eqx.Module):
+    """Adds a connection to a circulation under a name."""
+
+    name: str = eqx.field(static=True)
+    connection: Any
+
+    def __call__(self, circulation: Any) -> Any:
+        if self.name in circulation.connections:
+            raise ValueError(f"The circulation already has a {self.name!r}.")
+        connections = {**circulation.connections, self.name: self.connection}
+        return eqx.tree_at(lambda m: m.connections, circulation, connections)
+
+
+def lvad(speed: Dose) -> Intervention:
+    """A rotary pump from the left ventricle to the aorta at a speed (rpm)."""
+    return _WithConnection("lvad", RotaryPump("left_ventricle", "aortic_root", speed))
+
+
+def septal_defect(area: Dose) -> Intervention:
+    """A ventricular septal defect of an effective area (cm^2)."""
+    hole = Defect("left_ventricle", "right_ventricle", area)
+    return _WithConnection("septal_defect", hole)
+
+
+class _Peep(eqx.Module):
+    """Puts an end-expiratory pressure around heart and lung vessels."""
+
+    pressure: Any
+
+    def __call__(self, circulation: Any) -> Any:
+        return eqx.tree_at(
+            lambda m: m.airway, circulation, peep_from_cmh2o(self.pressure),
+            is_leaf=lambda x: x is None,
+        )  # fmt: skip
+
+
+def peep(pressure: Dose) -> Intervention:
+    """Positive end-expiratory pressure (cmH2O)."""
+    return _Peep(jnp.asarray(pressure, float))

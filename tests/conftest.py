@@ -1,0 +1,53 @@
+"""What every test shares: 64-bit floats, the compilation cache and the real data."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import pytest
+
+from cordax import runtime
+
+runtime.setup()
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+ROOT = Path(__file__).resolve().parents[1]
+NO_DATA = (
+    "real data absent: set CORDAX_DATA to the folder that holds them, "
+    "or put it at ../shared/data beside the repository"
+)
+
+
+def data_folder() -> Path:
+    """Where real data are looked for; the folder need not exist."""
+    return Path(os.environ.get("CORDAX_DATA") or ROOT.parent / "shared" / "data")
+
+
+@pytest.fixture
+def shared_data() -> Callable[[str], Path]:
+    """Path of a folder or file of the real data by name; skips where it is absent."""
+
+    def find(name: str) -> Path:
+        path = data_folder() / name
+        if not path.exists():
+            pytest.skip(NO_DATA)
+        return path
+
+    return find
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker("data")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    ran = skipped = 0
+    for outcome, reports in terminalreporter.stats.items():
+        for report in reports:
+            if "data" in getattr(report, "keywords", ()):
+                skipped += outcome == "skipped"
+                ran += outcome != "skipped" and getattr(report, "when", "") == "call"
+    terminalreporter.write_line(f"real data: {ran} ran, {skipped} skipped")

@@ -1,0 +1,111 @@
+"""The Makefile, .ci/run, constraints.txt and the extras do what the README promises."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MAKE = shutil.which("make") or pytest.skip("no make here", allow_module_level=True)
+
+DEAD = "echo 'python: command not found' >&2; exit 127"  # a shim without its Python
+GOOD = f'[ "$1" = -m ] && {{ mkdir -p "$3"; exit; }}; exec {sys.executable} "$@"'
+OLD = 'case "$2" in *print*) echo 3.9 ;; *) exit 1 ;; esac'
+BARE = f'case "$2" in *ensurepip*) exit 1 ;; esac; exec {sys.executable} "$@"'
+
+
+def run(command: list[str], folder: Path, path: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={"PATH": path, "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def make_venv(folder: Path, pythons: dict[str, str]) -> subprocess.CompletedProcess:
+    """Run make's set-up on a machine whose PATH has only these pythons."""
+    programs = folder / "bin"
+    programs.mkdir()
+    for name in ("sed", "touch", "mkdir"):
+        (programs / name).symlink_to(shutil.which(name) or "")
+    for name, script in pythons.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    for name in ("Makefile", "constraints.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    return run([str(MAKE), ".venv/.made"], folder, str(programs))
+
+
+@pytest.mark.parametrize(
+    ("pythons", "taken"),
+    [
+        ({"python3.13": GOOD, "python3.11": GOOD, "python3": GOOD}, "python3.13"),
+        ({"python3.13": DEAD, "python3.12": DEAD, "python3.11": GOOD}, "python3.11"),
+        ({"python3.11": DEAD, "python3": GOOD}, "python3"),
+    ],
+)
+def test_make_takes_the_first_python_that_answers(tmp_path, pythons, taken):
+    marked = {name: f"echo {name} >> asked\n{text}" for name, text in pythons.items()}
+    answer = make_venv(tmp_path, marked)
+    assert answer.returncode == 0, answer.stderr
+    assert (tmp_path / ".venv" / ".made").exists()
+    assert (tmp_path / "asked").read_text().split()[-1] == taken
+
+
+@pytest.mark.parametrize(
+    ("pythons", "line"),
+    [
+        ({"python3.14": DEAD}, "sudo apt install python3.11 python3.11-venv"),
+        ({"python3": OLD}, "found 3.9"),
+        (
+            {"python3": BARE},
+            "sudo apt install python{}.{}-venv".format(*sys.version_info),
+        ),
+    ],
+)
+def test_make_prints_the_line_to_type(tmp_path, pythons, line):
+    answer = make_venv(tmp_path, pythons)
+    assert answer.returncode != 0
+    assert line in answer.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_ci_ends_with_the_counts_and_the_summary(tmp_path):
+    fake = tmp_path / "make"
+    summary = "==== 3 passed, 1 skipped in 1.20s ===="
+    said = f"real data: 2 ran, 1 skipped\n{summary}"
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    for script, code in ((f"echo '{said}'", 0), (f"echo '{said}'; exit 3", 1)):
+        fake.write_text(f"#!/bin/sh\n{script}\n")
+        fake.chmod(0o755)
+        answer = run([str(ROOT / ".ci" / "run"), "test", "slow"], tmp_path, path)
+        lines = answer.stdout.splitlines()
+        assert answer.returncode == code
+        assert lines[-1] == summary
+        ran = 2 if code else 4  # it stops at the first stage that fails
+        assert f"Real-data tests: {ran} ran, {ran // 2} skipped" in lines
+        assert ("CI FAILED in stage test" in lines) == bool(code)
+
+
+def test_constraints_are_exact_and_used():
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        assert re.fullmatch(r"[\w.-]+==[\w.]+( ; .*)?", line), line
+    for name in ("Makefile", ".ci/run"):
+        text = (ROOT / name).read_text().replace("\\\n", " ")
+        installs = [line for line in text.splitlines() if "pip install" in line]
+        assert installs
+        assert all("-c constraints.txt" in i or "--no-deps" in i for i in installs)
+
+
+def test_extras():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {"cuda12", "tpu", "bayes", "test", "docs", "dev", "bench"}
+    assert wanted <= set(project["optional-dependencies"])

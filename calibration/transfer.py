@@ -20,21 +20,20 @@ from physio.parameters import param
 GRID = 512
 HARMONICS = 40
 
-_TUBE = "Zhang 2011, 10.3389/fphys.2011.00072 (element); see calibration.transfer.SITES"
+_TUBE = "Zhang 2011, 10.3389/fphys.2011.00072; set in calibration.transfer.published"
 
 
 class Transfer(eqx.Module):
     """The tube from the aortic root to one site, and the bias of the device there."""
 
     delay: Array = param(
-        0.07, unit="s", source=_TUBE, doc="travel time from the aortic root"
+        0.06, unit="s", source=_TUBE, doc="travel time from the aortic root"
     )
     reflection: Array = param(
-        0.7, unit="1", source="Segers 2000, 10.1152/ajpheart.2000.279.2.H542: 0.71 +- 0.25 "
-        "distal, healthy", doc="reflection at the end for slow waves",
-    )  # fmt: skip
+        0.26, unit="1", source=_TUBE, doc="reflection at the end for slow waves"
+    )
     corner: Array = param(
-        0.04, unit="s", source=_TUBE, doc="time constant above which reflection fades"
+        0.02, unit="s", source=_TUBE, doc="time constant above which reflection fades"
     )
     systolic_bias: Array = param(
         0.0, unit="mmHg", source="0: invasive", doc="device minus invasive, systolic"
@@ -99,25 +98,23 @@ def arterial(
     }
 
 
-def _site(delay: float, reflection: float, corner: float, *bias: float) -> Transfer:
-    return Transfer(delay, reflection, corner, *bias)
-
-
 def published() -> dict[str, Transfer]:
     """The transfer element of every site.
 
-    Travel times are path length over speed (brachial 0.40 m, radial 0.65 m, femoral
-    0.55 m; 8 m/s in the arm and the leg of an adult). Reflection 0.71: Segers 2000,
-    10.1152/ajpheart.2000.279.2.H542. The corner is set so that the pulse pressure of
-    a healthy beat is amplified as published: aorta to radial about 1.25 (Segers 2009,
-    10.1161/HYPERTENSIONAHA.109.133009: carotid to radial 1.25 in young men to 1.08
-    in old women), to brachial about 1.15 (Bui 2023, 10.1038/s41440-023-01311-0:
-    systolic +7 mmHg), to femoral about 1.2. A cuff is brachial and reads systolic
-    6 mmHg low, diastolic 6 mmHg high (Picone 2017, 10.1016/j.jacc.2017.05.064).
+    Travel times are path length over speed (brachial 0.36 m, radial 0.48 m, femoral
+    0.44 m from the aortic root, at 8 m/s). The one reflection of the element stands
+    for all of a limb's (the fitted distal reflection of a three-segment arm is 0.71,
+    Segers 2000, 10.1152/ajpheart.2000.279.2.H542): it is set so that the pulse
+    pressure of a healthy beat is amplified as published: aorta to radial 1.25 (Segers
+    2009, 10.1161/HYPERTENSIONAHA.109.133009: carotid to radial 1.25 in the youngest
+    men to 1.08 in the oldest women), to brachial 1.16 (Bui 2023,
+    10.1038/s41440-023-01311-0: systolic +7.3 +- 9.1 mmHg), to femoral 1.2 (between
+    the two). A cuff is brachial and reads systolic about 6 mmHg low and diastolic
+    about 6 mmHg high (Picone 2017, 10.1016/j.jacc.2017.05.064, as quoted by Bui 2023).
     """
     return {
-        "radial": _site(0.08, 0.71, 0.04),
-        "brachial": _site(0.05, 0.71, 0.04),
-        "femoral": _site(0.07, 0.71, 0.04),
-        "cuff": _site(0.05, 0.71, 0.04, -6.0, 6.0),
+        "radial": Transfer(0.06, 0.26, 0.02),
+        "brachial": Transfer(0.045, 0.22, 0.02),
+        "femoral": Transfer(0.055, 0.22, 0.02),
+        "cuff": Transfer(0.045, 0.22, 0.02, -6.0, 6.0),
     }

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
-from physio.parameters import transparent
+from physio.parameters import TRANSPARENT
 from physio.system import AbstractRegulated, Inputs, State
 
 
@@ -23,7 +23,7 @@ class Augmented(AbstractRegulated):
     beat or is not regulated, the methods that need it raise as the base does.
     """
 
-    base: Any = transparent()
+    base: Any = eqx.field(metadata=TRANSPARENT)
     correction: Any
     into: Any
 

@@ -38,7 +38,7 @@ class Constant(AbstractSchedule):
 
 
 class Steps(AbstractSchedule):
-    """``values[k]`` from ``times[k]`` on; ``before`` until the first. Ends at the last."""
+    """``values[k]`` from ``times[k]`` on, ``before`` until the first."""
 
     times: Float[Array, " n_step"]
     values: Float[Array, " n_step"]
@@ -101,7 +101,7 @@ def steps(times: Any, values: Any, *, before: Any = 0.0) -> Steps:
     times, values = jnp.asarray(times, float), jnp.asarray(values, float)
     if times.ndim != 1 or times.shape != values.shape or times.size == 0:
         raise ValueError(
-            f"steps wants as many times as values; got {times.shape} and {values.shape}."
+            f"steps wants as many times as values; got {times.shape}, {values.shape}."
         )
     if not bool(jnp.all(jnp.diff(times) > 0)):
         raise ValueError("steps wants rising times.")
@@ -116,8 +116,8 @@ def pulses(
         raise ValueError(
             f"A pulse of {duration} does not fit an interval of {interval}."
         )
-    values = (jnp.asarray(v, float) for v in (start, duration, interval, height))
-    return Pulses(*values, count)
+    a, b, c, d = (jnp.asarray(v, float) for v in (start, duration, interval, height))
+    return Pulses(a, b, c, d, count)
 
 
 def ramp(start: Any, stop: Any, after: Any, *, before: Any = 0.0) -> Ramp:

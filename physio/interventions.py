@@ -24,7 +24,9 @@ class _Edit(eqx.Module):
     amount: Any
 
     def __call__(self, system: Any) -> Any:
-        return replace(system, self.name, self.verb(get(system, self.name), self.amount))
+        return replace(
+            system, self.name, self.verb(get(system, self.name), self.amount)
+        )
 
 
 class _Then(eqx.Module):

@@ -2,7 +2,7 @@
 
 A parameter is a field of a model made with :func:`param`. It is found, read and
 changed by a dotted name, ``systemic.resistance``, in the fit, a scenario, the
-command line and the report alike. A field marked :func:`transparent` is looked
+command line and the report alike. A field marked ``TRANSPARENT`` is looked
 through: its children's names stand for themselves.
 """
 
@@ -89,9 +89,8 @@ def param(
     return field
 
 
-def transparent(**options: Any) -> Any:
-    """A field whose children are named as if they were the model's own."""
-    return eqx.field(metadata={"transparent": True}, **options)
+#: ``eqx.field(metadata=TRANSPARENT)``: its children are named as the model's own.
+TRANSPARENT: dict[str, bool] = {"transparent": True}
 
 
 def _children(node: Any) -> Iterator[tuple[str, Path, Any, Any]]:
@@ -124,7 +123,9 @@ def _walk(node: Any, prefix: str, path: Path) -> Iterator[tuple[str, Path, Any, 
 def parameters(model: Any) -> dict[str, Parameter]:
     """Every parameter of a model by dotted name, in the order of its fields."""
     return {
-        name: Parameter(name, child, *(field.metadata[k] for k in ("unit", "source", "doc")))
+        name: Parameter(
+            name, child, *(field.metadata[k] for k in ("unit", "source", "doc"))
+        )
         for name, _, child, field in _walk(model, "", ())
         if field is not None and field.metadata.get("parameter", False)
     }

@@ -16,8 +16,10 @@ from jaxtyping import Array, Float, Int, PyTree
 from physio.parameters import param
 from physio.units import S_PER_MIN
 
-_RATE = dict(unit="1/min", source="typical adult at rest", doc="heart rate")
-_DELAY = dict(
+_RATE: dict[str, Any] = dict(
+    unit="1/min", source="typical adult at rest", doc="heart rate"
+)
+_DELAY: dict[str, Any] = dict(
     unit="s",
     source="Regazzoni 2022, 10.1016/j.jcp.2022.111083: atria 0.2 beats ahead at 72/min",
     doc="from the activation of the atria to that of the ventricles",

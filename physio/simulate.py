@@ -94,7 +94,7 @@ def _stepper(
     """A function (index, y) -> y one step later, over given times."""
     table = _tabulate(system, times, inputs)
 
-    def step(index: Array, y: State) -> State:
+    def step(index: Array, y: State, /) -> State:
         t = times[index]
         return runge_kutta_step(field, table(index), t, times[index + 1] - t, y)
 
@@ -147,7 +147,7 @@ def _march_steps(
     if isinstance(system, AbstractStepper):
         prepared = system.prepare(dt)
 
-        def step(index: Array, y: State) -> State:
+        def step(index: Array, y: State, /) -> State:
             return system.step(prepared, time(index), y, dt, inputs)
     else:
         step = _stepper(
@@ -222,7 +222,7 @@ def simulate(
     # one vector: diffrax refuses a state with empty parts, and stiff solvers want it
     start, unravel = ravel_pytree(y0)
 
-    def field(t: Array, y: Array, inputs: PyTree) -> Array:
+    def field(t: Any, y: Any, inputs: PyTree) -> Array:
         return ravel_pytree(system.vector_field(t, unravel(y), inputs))[0]
 
     solution = diffrax.diffeqsolve(
@@ -239,7 +239,7 @@ def simulate(
         adjoint=diffrax.RecursiveCheckpointAdjoint() if adjoint is None else adjoint,
         throw=False,
     )
-    run = _trajectory(system, t, jax.vmap(unravel)(solution.ys), inputs)
+    run = _trajectory(system, t, jax.vmap(unravel)(jnp.asarray(solution.ys)), inputs)
     good = solution.result == diffrax.RESULTS.successful
     return eqx.tree_at(lambda r: r.ok, run, run.ok & good)
 
@@ -279,9 +279,9 @@ def _newton(
     directions = jnp.eye(z.size, dtype=z.dtype)
 
     def evaluate(z: Array) -> tuple[Array, Array]:
-        return jax.vmap(
-            lambda v: jax.jvp(residual, (z,), (v,)), out_axes=(None, -1)
-        )(directions)
+        return jax.vmap(lambda v: jax.jvp(residual, (z,), (v,)), out_axes=(None, -1))(
+            directions
+        )
 
     def size(z: Array, f: Array) -> Array:
         return jnp.max(jnp.abs(f) / (1.0 + jnp.abs(z)))

@@ -7,7 +7,6 @@ outside its loop.
 """
 
 import abc
-from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array, Bool, Float, Int, PyTree

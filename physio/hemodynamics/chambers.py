@@ -5,6 +5,7 @@ cycle, never t; both come from the rhythm.
 """
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -21,7 +22,9 @@ from physio.rhythm import Timing
 
 _REGAZZONI = "Regazzoni 2022, 10.1016/j.jcp.2022.111083, table 2"
 _FIT = "this project's fit of a healthy man to published ranges, docs/validation.md"
-_DELAY = dict(unit="s", source="0: no conduction delay", doc="delay behind the group")
+_DELAY: dict[str, Any] = dict(
+    unit="s", source="0: no conduction delay", doc="delay behind the group"
+)
 
 
 class AbstractActivation(eqx.Module):
@@ -65,7 +68,10 @@ class TwoCosine(AbstractActivation):
         0.16, unit="s", source=_FIT, doc="duration of relaxation at a cycle of 1 s"
     )
     rate_exponent: Array = param(
-        0.5, unit="1", source="Bazett 1920, Heart 7:353", doc="power of the cycle length"
+        0.5,
+        unit="1",
+        source="Bazett 1920, Heart 7:353",
+        doc="power of the cycle length",
     )
     delay: Array = param(0.0, **_DELAY)
 

@@ -20,7 +20,7 @@ from physio.hemodynamics.elements import AbstractCompartment, AbstractConnection
 from physio.hemodynamics.valves import BLOOD_DENSITY
 from physio.inputs import AbstractSchedule
 from physio.interventions import scale, shift, then
-from physio.parameters import param, transparent
+from physio.parameters import TRANSPARENT, param
 from physio.rhythm import TYPICAL_ONSET, AbstractRhythm, corner_grid
 from physio.system import AbstractRegulated
 from physio.units import DYN_PER_CM2_PER_MMHG
@@ -30,7 +30,7 @@ HYDROSTATIC = BLOOD_DENSITY * 980.665 / DYN_PER_CM2_PER_MMHG
 
 
 class CirculationState(eqx.Module):
-    """Volumes of all compartments but the implied one (mL), and the elements' states."""
+    """Volumes of all compartments but the implied one (mL); the elements' states."""
 
     volume: dict[str, Array]
     connection: dict[str, PyTree]
@@ -106,7 +106,7 @@ class Septum(eqx.Module):
         doc="share of right ventricular pressure felt by the left",
     )  # fmt: skip
     right_gain: Array = param(
-        0.06, unit="1", source="Santamore & Dell'Italia 1998: 20-40 % of right pressure",
+        0.06, unit="1", source="Santamore & Dell'Italia 1998: 20-40 % of the right's",
         doc="share of left ventricular pressure felt by the right",
     )  # fmt: skip
     left: str = eqx.field(static=True, default="left_ventricle")
@@ -132,9 +132,9 @@ class Circulation(AbstractRegulated):
     """
 
     rhythm: AbstractRhythm
-    activations: dict[str, AbstractActivation] = transparent()
-    compartments: dict[str, AbstractCompartment] = transparent()
-    connections: dict[str, AbstractConnection] = transparent()
+    activations: dict[str, AbstractActivation] = eqx.field(metadata=TRANSPARENT)
+    compartments: dict[str, AbstractCompartment] = eqx.field(metadata=TRANSPARENT)
+    connections: dict[str, AbstractConnection] = eqx.field(metadata=TRANSPARENT)
     blood_volume: Array = param(
         5000.0, unit="mL", source="about 7 % of body mass, ICSH 1995",
         doc="all blood, stressed and unstressed",
@@ -159,7 +159,9 @@ class Circulation(AbstractRegulated):
         names = [*self.activations, *self.compartments, *self.connections]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"Two elements of the circulation are called {name!r}.")
+                raise ValueError(
+                    f"Two elements of the circulation are called {name!r}."
+                )
         for name, connection in self.connections.items():
             for end in (connection.source, connection.target):
                 if end not in self.compartments:
@@ -172,7 +174,9 @@ class Circulation(AbstractRegulated):
             if driver is not None and driver not in self.activations:
                 raise ValueError(f"{name} has no activation {driver!r}.")
         if self.implied not in self.compartments:
-            raise ValueError(f"The implied compartment {self.implied!r} does not exist.")
+            raise ValueError(
+                f"The implied compartment {self.implied!r} does not exist."
+            )
 
     # --- the system -------------------------------------------------------------
     def initial_state(self) -> CirculationState:
@@ -186,7 +190,9 @@ class Circulation(AbstractRegulated):
 
     def _activations(self, t: Array, rhythm_state: PyTree) -> dict[str, Array]:
         timing = self.rhythm.timing(t, rhythm_state)
-        return {name: law(timing[law.follows]) for name, law in self.activations.items()}
+        return {
+            name: law(timing[law.follows]) for name, law in self.activations.items()
+        }
 
     def forcing(self, t: Float[Array, ""], inputs: Any) -> Forcing:
         world = CirculationInputs() if inputs is None else inputs
@@ -227,7 +233,9 @@ class Circulation(AbstractRegulated):
             pleural, lung = forcing.surroundings
             for name, compartment in self.compartments.items():
                 outside = compartment.pleural_share * pleural
-                pressure[name] = pressure[name] + outside + compartment.lung_share * lung
+                pressure[name] = (
+                    pressure[name] + outside + compartment.lung_share * lung
+                )
         for name, compartment in self.compartments.items():
             squeezer = getattr(compartment, "squeezed_by", None)
             if squeezer is not None:

@@ -1,4 +1,4 @@
-"""What is added to a circulation: a rotary pump, a septal defect, pressure in the lungs."""
+"""What is added to a circulation: a pump, a septal defect, pressure in the lungs."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -86,7 +86,10 @@ class EndExpiratoryPressure(eqx.Module):
     """
 
     pressure_mmhg: Array = param(
-        0.0, unit="mmHg", source="0: no PEEP", doc="airway pressure at end of expiration"
+        0.0,
+        unit="mmHg",
+        source="0: no PEEP",
+        doc="airway pressure at end of expiration",
     )
     chest_wall_compliance: Array = param(
         220.0, unit="mL/cmH2O", source="as physio.hemodynamics.ventilation",
@@ -106,4 +109,4 @@ class EndExpiratoryPressure(eqx.Module):
 
 def peep_from_cmh2o(pressure: Array | float) -> EndExpiratoryPressure:
     """An end-expiratory pressure typed in cmH2O."""
-    return EndExpiratoryPressure(pressure * MMHG_PER_CMH2O)
+    return EndExpiratoryPressure(jnp.asarray(pressure, float) * MMHG_PER_CMH2O)

@@ -6,18 +6,21 @@ compartment and enters another, so blood is conserved by construction.
 """
 
 import abc
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array, Float, PyTree
 
-_VOLUME = dict(unit="mL", source="start of a run; forgotten after a few beats")
-START_VOLUME = dict(_VOLUME, doc="volume at the start of a run")
-PLEURAL_SHARE = dict(
+_VOLUME: dict[str, Any] = dict(
+    unit="mL", source="start of a run; forgotten after a few beats"
+)
+START_VOLUME: dict[str, Any] = dict(_VOLUME, doc="volume at the start of a run")
+PLEURAL_SHARE: dict[str, Any] = dict(
     unit="1",
     source="anatomy; systemic veins: this project's fit to 24 ventilated patients",
     doc="share of the pleural pressure acting outside",
 )
-LUNG_SHARE = dict(
+LUNG_SHARE: dict[str, Any] = dict(
     unit="1",
     source="this project's fit to 24 ventilated patients; van den Berg 2002, "
     "10.1152/japplphysiol.00487.2001",

@@ -5,6 +5,10 @@ arithmetic oracle and the workhorse of population runs: its published pulmonary
 pressures are not healthy.
 """
 
+# pyright: reportCallIssue=false, reportArgumentType=false
+# A param field converts the number it is given, and an abstract field's place is its
+# subclass's: the type checker knows neither.
+
 from physio.hemodynamics.chambers import ElastanceChamber, TwoCosine
 from physio.hemodynamics.circulation import Circulation
 from physio.hemodynamics.valves import Diode

@@ -5,6 +5,10 @@ fitted to published ranges by ``benchmarks/tune_states.py``; the ranges, with th
 sources, are in ``tests/reference/states``.
 """
 
+# pyright: reportCallIssue=false, reportArgumentType=false
+# A param field converts the number it is given, and an abstract field's place is its
+# subclass's: the type checker knows neither.
+
 from physio.hemodynamics.baroreflex import Baroreflex
 from physio.hemodynamics.chambers import ElastanceChamber, TwoCosine
 from physio.hemodynamics.circulation import Circulation
@@ -51,15 +55,11 @@ def closed_loop(*, reflex: bool = True) -> Circulation:
         "aortic_valve": OrificeDiode("left_ventricle", "aortic_root", 6.8),
         "tricuspid_valve": OrificeDiode("right_atrium", "right_ventricle", 8.0),
         "pulmonary_valve": OrificeDiode("right_ventricle", "pulmonary_arteries", 7.1),
-        "aorta": InertialVessel(
-            "aortic_root", "systemic_arteries", 0.035, 8e-4, 60.0
-        ),
+        "aorta": InertialVessel("aortic_root", "systemic_arteries", 0.035, 8e-4, 60.0),
         "systemic": Resistance("systemic_arteries", "systemic_veins", 0.9, -25.0),
         "venous_return": Resistance("systemic_veins", "right_atrium", 0.05, 25.0),
         "pulmonary": Resistance("pulmonary_arteries", "pulmonary_veins", 0.06),
-        "pulmonary_venous_return": Resistance(
-            "pulmonary_veins", "left_atrium", 0.015
-        ),
+        "pulmonary_venous_return": Resistance("pulmonary_veins", "left_atrium", 0.015),
         "coronary_arteries": Resistance("aortic_root", "coronary_vessels", 10.0),
         "coronary_veins": Resistance("coronary_vessels", "right_atrium", 5.0),
     }

@@ -100,12 +100,14 @@ class _WithConnection(eqx.Module):
 
 def lvad(speed: Dose) -> Intervention:
     """A rotary pump from the left ventricle to the aorta at a speed (rpm)."""
-    return _WithConnection("lvad", RotaryPump("left_ventricle", "aortic_root", speed))
+    return _WithConnection(
+        "lvad", RotaryPump("left_ventricle", "aortic_root", jnp.asarray(speed))
+    )
 
 
 def septal_defect(area: Dose) -> Intervention:
     """A ventricular septal defect of an effective area (cm^2)."""
-    hole = Defect("left_ventricle", "right_ventricle", area)
+    hole = Defect("left_ventricle", "right_ventricle", jnp.asarray(area))
     return _WithConnection("septal_defect", hole)
 
 

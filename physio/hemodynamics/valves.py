@@ -4,6 +4,8 @@ A stenosis is a smaller effective area forward; a regurgitation an effective are
 backward.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
@@ -16,8 +18,10 @@ BLOOD_DENSITY = 1.06  # g/mL, Mynard 2012, 10.1002/cnm.1466
 _DENSITY = BLOOD_DENSITY / DYN_PER_CM2_PER_MMHG  # mmHg s^2/cm^2
 _MYNARD = "Mynard 2012, 10.1002/cnm.1466, table 3"
 _REGAZZONI = "Regazzoni 2022, 10.1016/j.jcp.2022.111083, table 2"
-_OPEN_AREA = dict(unit="cm^2", doc="effective area for forward flow; stenosis: small")
-_LEAK_AREA = dict(
+_OPEN_AREA: dict[str, Any] = dict(
+    unit="cm^2", doc="effective area for forward flow; stenosis: small"
+)
+_LEAK_AREA: dict[str, Any] = dict(
     unit="cm^2", source="0: competent", doc="effective regurgitant orifice area"
 )
 
@@ -51,9 +55,7 @@ class Diode(AbstractConnection):
         return ()
 
 
-def orifice_flow(
-    pressure_difference: Array, resistance: Array, area: Array
-) -> Array:
+def orifice_flow(pressure_difference: Array, resistance: Array, area: Array) -> Array:
     """Flow through a resistance and an orifice in series, from a positive difference.
 
     dp = R q + rho q^2 / (2 A^2), solved for q in the form that holds at A = 0.
@@ -105,7 +107,8 @@ class DynamicOrifice(AbstractConnection):
     A = leak + (open - leak) z, dz/dt = (1 - z) Kvo dp (dp > 0), z Kvc dp (dp < 0).
     Mynard 2012, 10.1002/cnm.1466. As A closes the flow becomes arbitrarily stiff: L
     is raised by 2 B |q| x ``fastest``, which leaves the steady flow as it is and
-    bounds the rate at which it is reached; A is floored at ``smallest_area``.
+    bounds the rate at which it is reached, and the leaflets' pace is bounded by
+    1 / ``fastest`` likewise; A is floored at ``smallest_area``.
     """
 
     source: str = eqx.field(static=True)
@@ -146,9 +149,10 @@ class DynamicOrifice(AbstractConnection):
         bernoulli = 0.5 * _DENSITY / area**2 * jnp.abs(flow)
         inertance = _DENSITY * self.length / area + 2.0 * bernoulli * self.fastest
         forward = pressure_difference > 0.0
-        opens = (1.0 - opening) * self.opening_rate * pressure_difference
-        closes = opening * self.closing_rate * pressure_difference
+        gain = jnp.where(forward, self.opening_rate, self.closing_rate)
+        pace = gain * jnp.abs(pressure_difference)
+        pace = pace / (1.0 + self.fastest * pace)
         return {
             "flow": (pressure_difference - bernoulli * flow) / inertance,
-            "opening": jnp.where(forward, opens, closes),
+            "opening": pace * jnp.where(forward, 1.0 - opening, -opening),
         }

@@ -47,7 +47,10 @@ class Ventilation(AbstractSchedule):
         doc="pleural pressure at the relaxed volume",
     )  # fmt: skip
     peep_volume: Array = param(
-        0.0, unit="mL", source="0: no PEEP", doc="volume held by end-expiratory pressure"
+        0.0,
+        unit="mL",
+        source="0: no PEEP",
+        doc="volume held by end-expiratory pressure",
     )
     offset: Array = param(0.0, unit="s", source="0", doc="start of the first breath")
 

@@ -1,4 +1,6 @@
-"""Vessels: what holds blood (compliance) and what it flows through (resistance, inertia)."""
+"""Vessels: what holds blood, and what it flows through with resistance and inertia."""
+
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -14,7 +16,7 @@ from physio.hemodynamics.elements import (
 from physio.parameters import param
 
 _FIT = "this project's fit of a healthy man to published ranges, docs/validation.md"
-_COLUMN = dict(
+_COLUMN: dict[str, Any] = dict(
     unit="cm", source="anatomy; 0 where source and target are level",
     doc="how far the target lies above the source when upright",
 )  # fmt: skip

@@ -63,7 +63,9 @@ def imbalance(rates, model, key):
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("make", [regazzoni, closed_loop, lambda: lvad(9000.0)(closed_loop())])
+@pytest.mark.parametrize(
+    "make", [regazzoni, closed_loop, lambda: lvad(9000.0)(closed_loop())]
+)
 def test_the_full_rates_conserve_blood(make):
     model = make()
     assert imbalance(model.full_rate, model, jax.random.key(0)) < 1e-13
@@ -126,7 +128,9 @@ def test_the_published_limit_cycle(shared_data):
     cases = json.loads(path.read_text())
     wanted = next(v for k, v in cases.items() if "diode" in k.lower())
     model = regazzoni()
-    seen = periodic_beat(settle(model, steps_per_beat=2000), steps_per_beat=2000).observed
+    seen = periodic_beat(
+        settle(model, steps_per_beat=2000), steps_per_beat=2000
+    ).observed
     for name, signal in {
         "V_LV": seen.volume["left_ventricle"],
         "V_RV": seen.volume["right_ventricle"],
@@ -137,7 +141,9 @@ def test_the_published_limit_cycle(shared_data):
         low, high = wanted[name][:2]
         # the oracle prints three decimals
         assert float(signal.min()) == pytest.approx(low, abs=1e-4 * (high - low) + 1e-3)
-        assert float(signal.max()) == pytest.approx(high, abs=1e-4 * (high - low) + 1e-3)
+        assert float(signal.max()) == pytest.approx(
+            high, abs=1e-4 * (high - low) + 1e-3
+        )
 
 
 def test_a_connection_that_leads_nowhere_is_refused():
@@ -165,13 +171,22 @@ def test_a_pump_unloads_the_failing_ventricle_and_a_defect_shunts_left_to_right(
 
 def test_pericardium_and_septum_couple_the_chambers():
     model = named_state("healthy_man", reflex=False)
-    tight = replace(eqx.tree_at(lambda m: m.pericardium, model, Pericardium(),
-                                is_leaf=lambda x: x is None), "pericardium.volume", 420.0)
-    joined = eqx.tree_at(lambda m: m.septum, model, Septum(), is_leaf=lambda x: x is None)
+    tight = replace(
+        eqx.tree_at(
+            lambda m: m.pericardium, model, Pericardium(), is_leaf=lambda x: x is None
+        ),
+        "pericardium.volume",
+        420.0,
+    )
+    joined = eqx.tree_at(
+        lambda m: m.septum, model, Septum(), is_leaf=lambda x: x is None
+    )
     free = periodic_beat(settle(model)).observed
     held = periodic_beat(settle(tight)).observed
     pushed = periodic_beat(settle(joined)).observed
-    assert held.volume["left_ventricle"].max() < free.volume["left_ventricle"].max() - 1.0
+    assert (
+        held.volume["left_ventricle"].max() < free.volume["left_ventricle"].max() - 1.0
+    )
     # the left ventricle helps the right to eject
     assert pushed.pressure["right_ventricle"].max() != pytest.approx(
         float(free.pressure["right_ventricle"].max()), abs=0.1

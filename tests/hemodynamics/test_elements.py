@@ -1,12 +1,19 @@
 """Valves, vessels and activations do what their equations say."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from physio import replace, settle
-from physio.hemodynamics import DoubleHill, DynamicOrifice, OrificeDiode, TwoCosine, Vein
+from physio.hemodynamics import (
+    DoubleHill,
+    DynamicOrifice,
+    OrificeDiode,
+    TwoCosine,
+    Vein,
+)
 from physio.hemodynamics.regazzoni import regazzoni
 from physio.hemodynamics.valves import BLOOD_DENSITY
 from physio.hemodynamics.ventilation import Ventilation
@@ -21,7 +28,9 @@ def test_an_orifice_obeys_bernoulli_and_its_resistance():
     valve = OrificeDiode("a", "b", 1.0, 0.2, resistance=0.01)
     for drop, area in ((30.0, 1.0), (-80.0, 0.2)):
         q = float(valve.flow(jnp.asarray(drop), ()))
-        loss = 0.01 * abs(q) + 0.5 * BLOOD_DENSITY * (q / area) ** 2 / DYN_PER_CM2_PER_MMHG
+        loss = (
+            0.01 * abs(q) + 0.5 * BLOOD_DENSITY * (q / area) ** 2 / DYN_PER_CM2_PER_MMHG
+        )
         assert loss == pytest.approx(abs(drop)) and np.sign(q) == np.sign(drop)
 
 
@@ -63,15 +72,14 @@ def test_the_dynamic_valve_opens_closes_and_keeps_the_stroke_volume():
     for name in ("mitral_valve", "aortic_valve"):
         old = links[name]
         links[name] = DynamicOrifice(old.source, old.target)
-    import equinox as eqx
-
     leaflets = eqx.tree_at(lambda m: m.connections, model, links)
     plain = periodic_beat(settle(model)).observed
     seen = periodic_beat(settle(leaflets))
     opening = seen.y.connection["aortic_valve"]["opening"]
     assert float(opening.max()) > 0.9 and float(opening.min()) < 0.01
     stroke = [np.ptp(o.volume["left_ventricle"]) for o in (plain, seen.observed)]
-    assert stroke[1] == pytest.approx(stroke[0], rel=0.05)
+    # inertia carries blood on after the pressures cross: more, not less
+    assert stroke[0] < stroke[1] < 1.2 * stroke[0]
 
 
 def test_breathing_is_continuous_and_its_mean_is_that_of_the_pressures():

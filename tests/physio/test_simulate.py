@@ -72,7 +72,13 @@ def test_march_keeps_every_few_states():
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"t": 1.0}, {"t": 1.05, "dt": 0.1}, {"beats": 2}, {"t": 1.0, "dt": 0.1, "beats": 1}],
+    [
+        {},
+        {"t": 1.0},
+        {"t": 1.05, "dt": 0.1},
+        {"beats": 2},
+        {"t": 1.0, "dt": 0.1, "beats": 1},
+    ],
 )
 def test_impossible_runs_are_refused(options):
     with pytest.raises(ValueError):
@@ -90,7 +96,12 @@ def mean_pressure(model, adjoint_state=None):
     return jnp.mean(beat.observed.pressure["systemic_arteries"])
 
 
-NAMES = ("rhythm.rate", "systemic.resistance", "left_ventricle.active_elastance", "blood_volume")
+NAMES = (
+    "rhythm.rate",
+    "systemic.resistance",
+    "left_ventricle.active_elastance",
+    "blood_volume",
+)
 
 
 def changed(model, values):
@@ -119,7 +130,10 @@ def test_derivatives_through_settle_agree_with_finite_differences(model):
     forward, reverse = jax.jacfwd(f)(x), jax.jacrev(f)(x)
     steps = 1e-5 * x
     central = jnp.stack(
-        [(f(x.at[i].add(h)) - f(x.at[i].add(-h))) / (2 * h) for i, h in enumerate(steps)]
+        [
+            (f(x.at[i].add(h)) - f(x.at[i].add(-h))) / (2 * h)
+            for i, h in enumerate(steps)
+        ]
     )
     assert np.allclose(forward, central, rtol=1e-6)
     assert np.allclose(forward, reverse, rtol=1e-9)

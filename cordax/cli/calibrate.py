@@ -1,0 +1,182 @@
+"""`cordax fit` and `cordax demo`: from records to twin folders."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cordax.cli.show import (
+    DEFAULT_SEED,
+    Force,
+    Json,
+    Refused,
+    Seed,
+    err,
+    out,
+    print_json,
+    progress,
+    refuse_existing,
+    spread,
+    table,
+)
+
+DEMO_PATIENT = "periop"
+
+
+def fit(
+    patients: Annotated[
+        list[str],
+        typer.Argument(metavar="PATIENT...", help="Records, or embedded patients."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="DIR", help="The twin folder to make."),
+    ],
+    seed: Seed = DEFAULT_SEED,
+    force: Force = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    json: Json = False,
+) -> None:
+    """Calibrate a heart to a patient's measurements; make a twin folder.
+
+    PATIENT is a TOML record, else an embedded name (cordax patients). Several make
+    one batch: DIR then holds a twin for each, under its id.
+
+    [b]Examples[/b]
+
+      cordax fit anna.toml -o anna
+
+      cordax fit anna.toml bert.toml periop -o ward --seed 7
+
+    Ctrl-C keeps what is finished: twins already calibrated stay in DIR.
+    """
+    records = _records(patients)
+    folders = _folders(records, output)
+    for folder in folders:
+        refuse_existing(folder, force)
+    import cordax
+    from cordax.twin import calibrate
+
+    cordax.setup()
+    summaries = {}
+    for record, folder in zip(records, folders, strict=True):
+        for warning in record.warnings:
+            err.print(str(warning), highlight=False, markup=False, soft_wrap=True)
+        twin = _calibrate(calibrate, record, folder, seed, force, quiet)
+        summaries[str(folder)] = twin.summary()
+        if not json:
+            _print_summary(summaries[str(folder)], record.id)
+            out.print(f"Twin: {folder}  (seed {seed})", highlight=False)
+            out.print(f"Next: cordax report {folder}", highlight=False)
+    if json:
+        print_json({"seed": seed, "twins": summaries})
+
+
+def demo(
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="DIR", help="The twin folder to make."),
+    ] = Path("cordax-demo"),
+    seed: Seed = DEFAULT_SEED,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Calibrate a real, anaesthetised patient and write the report.
+
+    The patient is embedded: one minute of arterial and central venous pressure before
+    fluid was given. Takes a minute or two the first time, seconds afterwards.
+
+    Example: cordax demo -o demo
+    """
+    import cordax
+    from cordax import record
+    from cordax.patients import find
+    from cordax.report import write
+    from cordax.scenario import parse_all
+
+    refuse_existing(output, force)
+    patient = record.read(find(DEMO_PATIENT))
+    from cordax.twin import calibrate
+
+    cordax.setup()
+    twin = _calibrate(calibrate, patient, output, seed, force, json)
+    treatment = str(parse_all(["fluid_bolus=500mL"]).treatments[0])
+    change = twin.whatif([treatment])
+    path = write(twin.report_data(), output / "report.html")
+    if json:
+        summary = twin.summary()
+        print_json(
+            {"seed": seed, "twin": summary, "whatif": change, "report": str(path)}
+        )
+        return
+    _print_summary(twin.summary(), patient.id)
+    from cordax.cli.twins import print_whatif
+
+    print_whatif(treatment, change)
+    out.print(f"Twin: {output}  (seed {seed})", highlight=False)
+    out.print(f"Report: {path.resolve()}", highlight=False, soft_wrap=True)
+
+
+def _records(patients: list[str]) -> list[Any]:
+    from cordax import record
+    from cordax.patients import find
+
+    records, problems = [], []
+    for patient in patients:
+        try:
+            records.append(record.read(find(patient)))
+        except record.RecordError as error:
+            problems += error.problems
+    if problems:
+        raise record.RecordError(problems)
+    return records
+
+
+def _folders(records: list[Any], output: Path) -> list[Path]:
+    if len(records) == 1:
+        return [output]
+    ids = [record.id for record in records]
+    twice = {name for name in ids if ids.count(name) > 1}
+    if twice:
+        raise Refused(
+            f"Two patients have the id {min(twice)!r}. Give each record its own id."
+        )
+    return [output / name for name in ids]
+
+
+def _calibrate(calibrate, record, folder: Path, seed: int, force: bool, quiet: bool):
+    """Calibrates and saves; on Ctrl-C saves what `calibrate` hands over, if anything."""
+    try:
+        with progress(record.id, quiet=quiet) as step:
+            twin = calibrate(record, seed=seed, progress=step)
+    except KeyboardInterrupt as stop:
+        partial = getattr(stop, "twin", None)
+        if partial is not None:
+            partial.save(folder, force=force)
+            err.print(
+                f"Interrupted: the fit without its posterior is kept in {folder}.",
+                highlight=False,
+            )
+        raise
+    twin.save(folder, force=force)
+    return twin
+
+
+def _print_summary(summary: dict[str, Any], name: str) -> None:
+    from cordax.report_parts import number, words
+
+    rows = [
+        [
+            words(row["name"]),
+            f"{number(row['value'])} ± {number(row['sd'])} {row['unit']}",
+            spread(row["predicted"]),
+            f"{row['residual']:+.1f}",
+            "" if row.get("role", "likelihood") == "likelihood" else "check",
+        ]
+        for row in summary.get("observations", ())
+    ]
+    if rows:
+        header = ["Measurement", "Value ± sd", "Predicted (90 %)", "Residual/sd", ""]
+        table(name, header, rows)
+    for line in summary.get("verdict", ()):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,115 @@
+"""`cordax record new`, `cordax record check` and `cordax patients`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cordax.cli.show import Force, Json, err, out, print_json, refuse_existing, table
+
+app = typer.Typer(
+    help="Write a commented patient record, or explain what is wrong with one.",
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(help="The TOML file to write.")],
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Write a commented record to fill in.
+
+    Every key names its unit (systolic_pressure_mmhg, cardiac_output_l_min); what was
+    not measured is left out.
+
+    Example: cordax record new anna.toml
+    """
+    from cordax.record_template import template
+    from physio.files import write_atomic
+
+    refuse_existing(file, force)
+    write_atomic(file, template(file.name))
+    if json:
+        print_json({"file": str(file)})
+        return
+    out.print(f"{file} is written. Fill it in, then type:", highlight=False)
+    out.print(f"  cordax record check {file}", highlight=False)
+
+
+@app.command()
+def check(
+    patients: Annotated[
+        list[str], typer.Argument(help="TOML files or embedded patients.")
+    ],
+    json: Json = False,
+) -> None:
+    """Explain every problem of a record, with line numbers and what to type.
+
+    Exit code 1 where a record cannot be used; warnings do not prevent a fit.
+
+    Example: cordax record check anna.toml
+    """
+    from cordax import record
+    from cordax.patients import find
+
+    found = {patient: record.problems(_path(find, patient)) for patient in patients}
+    bad = sum(p.level == "error" for problems in found.values() for p in problems)
+    if json:
+        print_json({"records": found, "errors": bad})
+    else:
+        for patient, problems in found.items():
+            for problem in problems:
+                out.print(str(problem), highlight=False, markup=False, soft_wrap=True)
+            if not problems:
+                _summary(record.read(find(patient)))
+    if bad:
+        raise typer.Exit(1)
+
+
+def _path(find, patient: str) -> Path:
+    # A file that is missing is a problem of the record, told like the others.
+    return Path(patient) if patient.endswith(".toml") else find(patient)
+
+
+def _summary(record) -> None:
+    fitted = len(record.likelihood())
+    checks = len(record.checks())
+    waves = len(record.waveforms)
+    out.print(
+        f"{record.id}: no problems. {fitted} numbers to fit, {checks} to check, "
+        f"{waves} waveforms; heart rate {record.heart_rate:.4g} per minute.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def patients(json: Json = False) -> None:
+    """List the embedded patients: published figures with their source.
+
+    Each name can be used wherever a record is asked for.
+
+    Example: cordax fit periop -o twin
+    """
+    from cordax import record
+    from cordax.patients import find, names
+
+    records = {name: record.read(find(name)) for name in names()}
+    if json:
+        print_json(
+            {
+                name: {
+                    "file": r.path,
+                    "conditions": r.conditions,
+                    "measurements": len(r.measurements),
+                    "waveforms": len(r.waveforms),
+                    "source": r.source,
+                }
+                for name, r in records.items()
+            }
+        )
+        return
+    rows = [[n, ", ".join(r.conditions), r.source] for n, r in records.items()]
+    table("", ["Patient", "Condition", "Source"], rows)
+    err.print("Calibrate one: cordax fit periop -o twin", highlight=False)

@@ -1,0 +1,157 @@
+"""`cordax whatif`, `cordax report` and `cordax export`: what a twin folder is for."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cordax.cli.show import (
+    Force,
+    Json,
+    Refused,
+    TwinFolder,
+    out,
+    print_json,
+    refuse_existing,
+    spread,
+    table,
+)
+from cordax.doses import describe
+
+_DOSES = "\n\n".join(
+    f"  [b]{name}[/b] ({unit}): {meaning}; {example}"
+    for name, unit, meaning, example in describe()
+)
+
+
+def whatif(
+    folder: TwinFolder,
+    treatments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME=DOSE...", help="Treatments, or one scenario file (.toml)."
+        ),
+    ],
+    json: Json = False,
+) -> None:
+    scenario, twin = _scenario(treatments), _load(folder)
+    found = twin.whatif([str(treatment) for treatment in scenario.treatments])
+    if json:
+        print_json({"scenario": str(scenario), **found})
+    else:
+        print_whatif(str(scenario), found)
+
+
+whatif.__doc__ = f"""Ask what treatments would do: before, after and change.
+
+Several are given together, in order. Every number is a median with its 90 % interval
+over the posterior; the table says whether the reflex was on, off or blunted.
+
+[b]Examples[/b]
+
+  cordax whatif anna fluid_bolus=500mL
+
+  cordax whatif anna fluid_bolus=500mL vasodilator=0.8
+
+  cordax whatif anna scenario.toml
+
+[b]Treatments, with the unit and meaning of their dose[/b]
+
+{_DOSES}
+"""
+
+
+def _scenario(treatments: list[str]):
+    from cordax.scenario import parse_all
+
+    return parse_all(treatments)
+
+
+def _load(folder: Path):
+    import cordax
+    from cordax.twin import Twin
+
+    cordax.setup()
+    return Twin.load(folder)
+
+
+def print_whatif(title: str, found: dict[str, Any]) -> None:
+    """The before | after | change table, and what the reflex did."""
+    from cordax.report_parts import unit, words
+
+    rows = [
+        [
+            words(row["index"]),
+            unit(row["unit"]),
+            spread(row["before"]),
+            spread(row["after"]),
+            spread(row["change"], signed=True),
+        ]
+        for row in found["rows"]
+    ]
+    header = ["Index", "Unit", "Before", "After", "Change"]
+    table(f"{title} (reflex {found['reflex']})", header, rows)
+
+
+def report(
+    folder: TwinFolder,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="HTML file; DIR/report.html if not."
+        ),
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Write the report: one HTML file that works without a network.
+
+    Measurements against the posterior predictive, waveforms, pressure-volume loops,
+    indices with intervals, prior and posterior, what the data see, every assumption.
+
+    Example: cordax report anna -o anna.html
+    """
+    from cordax.report import write
+
+    if output is not None:
+        refuse_existing(output, force)
+    target = output or folder / "report.html"
+    path = write(_load(folder).report_data(), target)
+    if json:
+        print_json({"report": str(path)})
+    else:
+        out.print(f"Report: {path.resolve()}", highlight=False, soft_wrap=True)
+
+
+def export(
+    folder: TwinFolder,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="As CSV files with a header line.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Folder to make; DIR-csv if not."
+        ),
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Export indices, parameters, waveforms and posterior draws as tables.
+
+    Example: cordax export anna --csv -o tables
+    """
+    if not csv:
+        raise Refused("Say which format: cordax export DIR --csv")
+    from cordax.export import write_csv
+    from cordax.store import load
+
+    target = output or folder.with_name(folder.name + "-csv")
+    refuse_existing(target, force)
+    payload = load(folder)
+    files = write_csv(target, _load(folder).report_data(), payload["draws"], force)
+    if json:
+        print_json({"folder": str(target), "files": files})
+    else:
+        for name, rows in files.items():
+            out.print(f"{target / name}: {rows} rows", highlight=False)

@@ -61,15 +61,13 @@ def shadows() -> list[str]:
     found = []
     for name in _OURS:
         spec = find_spec(name)
-        where = spec and (
-            spec.origin or next(iter(spec.submodule_search_locations), "")
-        )
-        if not where:
+        places = list(spec.submodule_search_locations or ()) if spec else []
+        if not places:
             found.append(f"the package {name} is missing. Install cordax again.")
-        elif Path(where).resolve().parents[1] != home:
+        elif Path(places[0]).resolve().parent != home:
             found.append(
-                f"{name} comes from {where}, not from {home}: a foreign package or a "
-                "folder of that name comes first on the path. Uninstall or rename it."
+                f"{name} comes from {places[0]}, not from {home}: a foreign package or "
+                "a folder of that name comes first on the path. Uninstall or rename it."
             )
     return found
 
@@ -122,7 +120,7 @@ def examine() -> dict[str, Any]:
     problems = shadows()
     if not store["writable"]:
         problems.append(
-            f"the cache {store['folder']} cannot be written, so that every run compiles "
+            f"the cache {store['folder']} cannot be written, so every run compiles "
             "again. Set XDG_CACHE_HOME to a folder of your own."
         )
     return {

@@ -7,8 +7,6 @@ messages say about them, and the conversion of doses.
 import re
 from dataclasses import dataclass
 
-from physio.units import ML_PER_L, MMHG_PER_CMH2O, MMHG_PER_KPA, PERCENT, S_PER_MIN
-
 
 @dataclass(frozen=True)
 class Dose:
@@ -40,28 +38,32 @@ DOSES: dict[str, Dose] = {
     "lvad": Dose("rpm", "speed of a left ventricular assist pump", "8000rpm", None),
 }
 
-#: Typed unit (lower case, without spaces) -> dimension and factor.
-_TYPED: dict[str, tuple[str, float]] = {
-    "ml": ("volume", 1.0),
-    "cc": ("volume", 1.0),
-    "l": ("volume", ML_PER_L),
-    "mmhg": ("pressure", 1.0),
-    "cmh2o": ("pressure", MMHG_PER_CMH2O),
-    "mbar": ("pressure", MMHG_PER_KPA / 10),
-    "hpa": ("pressure", MMHG_PER_KPA / 10),
-    "kpa": ("pressure", MMHG_PER_KPA),
-    "1/min": ("rate", 1.0),
-    "/min": ("rate", 1.0),
-    "bpm": ("rate", 1.0),
-    "hz": ("rate", S_PER_MIN),
-    "rpm": ("turns", 1.0),
-    "cm2": ("area", 1.0),
-    "cm^2": ("area", 1.0),
-    "mm2": ("area", 0.01),
-    "1": ("number", 1.0),
-    "x": ("number", 1.0),
-    "%": ("number", 1 / PERCENT),
-}
+
+def _typed_units() -> dict[str, tuple[str, float]]:
+    """Typed unit (lower case, without spaces) -> dimension and factor."""
+    from physio.units import ML_PER_L, MMHG_PER_CMH2O, MMHG_PER_KPA, PERCENT, S_PER_MIN
+
+    return {
+        "ml": ("volume", 1.0),
+        "cc": ("volume", 1.0),
+        "l": ("volume", ML_PER_L),
+        "mmhg": ("pressure", 1.0),
+        "cmh2o": ("pressure", MMHG_PER_CMH2O),
+        "mbar": ("pressure", MMHG_PER_KPA / 10),
+        "hpa": ("pressure", MMHG_PER_KPA / 10),
+        "kpa": ("pressure", MMHG_PER_KPA),
+        "1/min": ("rate", 1.0),
+        "/min": ("rate", 1.0),
+        "bpm": ("rate", 1.0),
+        "hz": ("rate", S_PER_MIN),
+        "rpm": ("turns", 1.0),
+        "cm2": ("area", 1.0),
+        "cm^2": ("area", 1.0),
+        "mm2": ("area", 0.01),
+        "1": ("number", 1.0),
+        "x": ("number", 1.0),
+        "%": ("number", 1 / PERCENT),
+    }
 
 
 def convert(name: str, text: str) -> float:
@@ -77,8 +79,9 @@ def convert(name: str, text: str) -> float:
             f"{name}={text}: the dose is not a number. Type, for example, {example}"
         )
     value, typed = float(match.group(1)), match.group(2).lower().replace(" ", "")
-    own, size = _TYPED[dose.unit.lower()]
-    dimension, factor = _TYPED.get(typed, ("", 0.0)) if typed else (own, size)
+    units = _typed_units()
+    own, size = units[dose.unit.lower()]
+    dimension, factor = units.get(typed, ("", 0.0)) if typed else (own, size)
     if dimension != own:
         raise ValueError(
             f"{name}={text}: the unit {match.group(2)!r} does not fit; {name} "

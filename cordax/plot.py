@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 INK, TEAL, RED, GREY = "#1c2733", "#0a7286", "#c2453a", "#8b97a3"
 _DRAWS = 25  # thin lines of a loop: more only darken the page
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9.5,
     "axes.spines.top": False,
@@ -69,6 +69,39 @@ def overview(data: "ReportData", path: str | Path, *, dpi: int = 150) -> Path:
             axes.set_title(panel.title, fontsize=10, loc="left", color=INK)
         with replacing(target) as temporary:
             kind = target.suffix.lstrip(".") or "png"
+            figure.savefig(temporary, format=kind, dpi=dpi)
+    return target
+
+
+def beat_figure(beat: Any, path: str | Path, *, dpi: int = 150) -> Path:
+    """One beat of a circulation: left and right pressures, and both loops."""
+    import matplotlib
+
+    from physio.files import replacing
+
+    pressure, volume = beat.observed.pressure, beat.observed.volume
+    aorta = "aortic_root" if "aortic_root" in pressure else "systemic_arteries"
+    left = {"left_ventricle": RED, aorta: INK, "left_atrium": TEAL}
+    right = {"right_ventricle": RED, "pulmonary_arteries": INK, "right_atrium": TEAL}
+    target = Path(path)
+    with matplotlib.rc_context(_STYLE):
+        figure = _figure((12.0, 3.4))
+        axes = figure.subplots(1, 3)
+        for panel, sides, title in ((0, left, "Left heart"), (1, right, "Right heart")):
+            for name, color in sides.items():
+                words = name.replace("_", " ")
+                axes[panel].plot(beat.t, pressure[name], color=color, label=words)
+            axes[panel].set(title=title, xlabel="Time (s)", ylabel="Pressure (mmHg)")
+            axes[panel].set_ylim(0.0, 1.3 * float(pressure[next(iter(sides))].max()))
+            axes[panel].legend(loc="upper right")
+        for name, color in (("left_ventricle", RED), ("right_ventricle", TEAL)):
+            words = name.replace("_", " ")
+            axes[2].plot(volume[name], pressure[name], color=color, label=words)
+        axes[2].set(title="Loops", xlabel="Volume (mL)", ylabel="Pressure (mmHg)")
+        axes[2].set_ylim(0.0, 1.3 * float(pressure["left_ventricle"].max()))
+        axes[2].legend(loc="upper right")
+        with replacing(target) as temporary:
+            kind = target.suffix[1:] or "png"
             figure.savefig(temporary, format=kind, dpi=dpi)
     return target
 

@@ -95,8 +95,8 @@ def read(path: Path) -> Scenario:
     odd = sorted(set(data) - {"title", "treatment"})
     if odd or not isinstance(entries, list) or not entries:
         raise ScenarioError(
-            f"{path}: {f'{odd[0]!r} is unknown' if odd else 'no treatment'}. A scenario "
-            'has a title and entries: [[treatment]], name = "fluid_bolus", '
+            f"{path}: {f'{odd[0]!r} is unknown' if odd else 'no treatment'}. A "
+            'scenario has a title and entries: [[treatment]], name = "fluid_bolus", '
             'dose = "500mL"'
         )
     found = tuple(_entry(path, i, entry) for i, entry in enumerate(entries, start=1))

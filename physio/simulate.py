@@ -271,7 +271,7 @@ def _stopped(tree: PyTree) -> PyTree:
 def _newton(
     residual: Callable[[Array], Array], z: Array, tol: float, most: int
 ) -> tuple[Array, Array, Array]:
-    """Damped Newton; the root, the Jacobian there and the evaluations after the first.
+    """Damped Newton; the root, the Jacobian there and the number of steps taken.
 
     The error is measured against the size of each unknown; a step that does not
     lessen it, or leads to a value that is not finite, is halved.
@@ -287,22 +287,24 @@ def _newton(
         return jnp.max(jnp.abs(f) / (1.0 + jnp.abs(z)))
 
     def unfinished(carry: Any) -> Array:
-        _, f, _, _, count = carry
-        return (jnp.max(jnp.abs(f)) > tol) & (count < most)
+        _, f, _, _, _, tried = carry
+        return (jnp.max(jnp.abs(f)) > tol) & (tried < most)
 
     def improve(carry: Any) -> Any:
-        z, f, jacobian, share, count = carry
+        z, f, jacobian, share, steps, tried = carry
         trial = z - share * jnp.linalg.solve(jacobian, f)
         f_trial, jacobian_trial = evaluate(trial)
         better = size(z, f_trial) < size(z, f)
         old, new = (z, f, jacobian), (trial, f_trial, jacobian_trial)
         kept = jax.tree.map(lambda a, b: jnp.where(better, a, b), new, old)
-        return *kept, jnp.where(better, 1.0, 0.5 * share), count + 1
+        share = jnp.where(better, 1.0, 0.5 * share)
+        return *kept, share, steps + better, tried + 1
 
     f, jacobian = evaluate(z)
-    start = (z, f, jacobian, jnp.ones((), z.dtype), jnp.asarray(0))
-    z, _, jacobian, _, count = jax.lax.while_loop(unfinished, improve, start)
-    return z, jacobian, count
+    none = jnp.asarray(0)
+    start = (z, f, jacobian, jnp.ones((), z.dtype), none, none)
+    z, _, jacobian, _, steps, _ = jax.lax.while_loop(unfinished, improve, start)
+    return z, jacobian, steps
 
 
 @eqx.filter_jit

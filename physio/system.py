@@ -115,7 +115,8 @@ class Periodic(eqx.Module):
     """The periodic state of a beating system.
 
     ``system`` has the regulator's effect frozen in; ``state`` is its state at the
-    start of a beat; ``residual`` the largest change over one beat (mL, mL/s, mmHg).
+    start of a beat; ``residual`` the largest change over one beat (mL, mL/s, mmHg);
+    ``iterations`` the Newton steps taken, those tried and halved not counted.
     """
 
     system: AbstractRegulated

@@ -39,8 +39,8 @@ def fit(
 ) -> None:
     """Calibrate a heart to a patient's measurements; make a twin folder.
 
-    PATIENT is a TOML record, else an embedded name (cordax patients). Several make
-    one batch: DIR then holds a twin for each, under its id.
+    PATIENT is a TOML record, else an embedded name (cordax patients).
+    Several make one batch: DIR then holds a twin for each, under its id.
 
     [b]Examples[/b]
 
@@ -83,8 +83,8 @@ def demo(
 ) -> None:
     """Calibrate a real, anaesthetised patient and write the report.
 
-    The patient is embedded: one minute of arterial and central venous pressure before
-    fluid was given. Takes a minute or two the first time, seconds afterwards.
+    The patient is embedded: one minute of arterial and central venous
+    pressure before fluid was given. Takes a minute or two the first time.
 
     Example: cordax demo -o demo
     """
@@ -145,7 +145,7 @@ def _folders(records: list[Any], output: Path) -> list[Path]:
 
 
 def _calibrate(calibrate, record, folder: Path, seed: int, force: bool, quiet: bool):
-    """Calibrates and saves; on Ctrl-C saves what `calibrate` hands over, if anything."""
+    """Calibrates and saves; on Ctrl-C saves the twin that `calibrate` hands over."""
     try:
         with progress(record.id, quiet=quiet) as step:
             twin = calibrate(record, seed=seed, progress=step)

@@ -1,4 +1,4 @@
-"""`cordax doctor` and `cordax bench`: is this installation sound, and how good is it?"""
+"""`cordax doctor` and `cordax bench`: is it sound, and how well does it predict?"""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,8 +57,8 @@ def fluid_response(
 ) -> None:
     """Predict each patient's response to fluid from the measurements before it.
 
-    Scores mean pressure, stroke volume and central venous pressure: RMSE, CRPS and
-    coverage of the 90 % interval, beside "no change" and the mean change.
+    Scores mean pressure, stroke volume and central venous pressure: RMSE,
+    CRPS and coverage of the 90 % interval, beside no change and mean change.
 
     Example: cordax bench fluid-response fluid_response.csv --json
     """

@@ -110,6 +110,15 @@ def patients(json: Json = False) -> None:
             }
         )
         return
-    rows = [[n, ", ".join(r.conditions), r.source] for n, r in records.items()]
-    table("", ["Patient", "Condition", "Source"], rows)
+    rows = [[n, ", ".join(r.conditions), _given(r)] for n, r in records.items()]
+    table("", ["Patient", "Condition", "Given"], rows)
+    for name, found in records.items():
+        out.print(f"{name}: {found.source}\n", highlight=False, markup=False)
     err.print("Calibrate one: cordax fit periop -o twin", highlight=False)
+
+
+def _given(record) -> str:
+    waves = len(record.waveforms)
+    return f"{len(record.measurements)} numbers" + (
+        f", {waves} waveforms" if waves else ""
+    )

@@ -77,9 +77,8 @@ def _plain(value: Any) -> Any:
 
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return str(value)
+    to_list = getattr(value, "tolist", None)
+    return to_list() if to_list else str(value)
 
 
 def table(title: str, header: list[str], rows: list[list[str]]) -> None:

@@ -44,8 +44,9 @@ def whatif(
 
 whatif.__doc__ = f"""Ask what treatments would do: before, after and change.
 
-Several are given together, in order. Every number is a median with its 90 % interval
-over the posterior; the table says whether the reflex was on, off or blunted.
+Several are given together, in order. Every number is a median with its
+90 % interval over the posterior; the table says whether the reflex was on,
+off or blunted.
 
 [b]Examples[/b]
 
@@ -106,8 +107,8 @@ def report(
 ) -> None:
     """Write the report: one HTML file that works without a network.
 
-    Measurements against the posterior predictive, waveforms, pressure-volume loops,
-    indices with intervals, prior and posterior, what the data see, every assumption.
+    Measurements against the posterior predictive, waveforms, loops, indices
+    with intervals, prior and posterior, what the data see, every assumption.
 
     Example: cordax report anna -o anna.html
     """

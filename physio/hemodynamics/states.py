@@ -15,7 +15,7 @@ from physio.hemodynamics.circulation import Circulation
 from physio.hemodynamics.state_values import VALUES
 from physio.hemodynamics.valves import OrificeDiode
 from physio.hemodynamics.vessels import ElasticVessel, InertialVessel, Resistance, Vein
-from physio.parameters import replace
+from physio.parameters import parameters, replace
 from physio.rhythm import RegularRhythm
 
 
@@ -86,3 +86,27 @@ def named_state(name: str, *, reflex: bool = True) -> Circulation:
         if reflex or not key.startswith("reflex."):
             model = replace(model, key, value)
     return model
+
+
+# How a parameter of each unit grows with the body, lengths aside: volumes, flows and
+# areas with its surface, resistances and elastances against it, so that pressures
+# and heart rate stay (Westerhof & Elzinga 1991, 10.1152/ajpregu.1991.261.1.R126).
+_BODY_POWER = {
+    "mL": 1,
+    "mL/s": 1,
+    "mL/mmHg": 1,
+    "cm^2": 1,
+    "mmHg/mL": -1,
+    "1/mL": -1,
+    "mmHg s/mL": -1,
+    "mmHg s^2/mL": -1,
+}
+
+
+def scaled_to_body(circulation: Circulation, ratio: float) -> Circulation:
+    """The circulation of a body whose surface is ``ratio`` times as large."""
+    for name, parameter in parameters(circulation).items():
+        power = _BODY_POWER.get(parameter.unit, 0)
+        if power:
+            circulation = replace(circulation, name, parameter.value * ratio**power)
+    return circulation

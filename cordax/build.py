@@ -1,0 +1,176 @@
+"""From a patient record to what a fit starts with.
+
+The stated condition picks a named circulation; body size, age and sex scale it; the
+record's numbers and waveforms become observations. Everything assumed on the way is
+written down in words.
+"""
+
+from dataclasses import dataclass, field
+
+import jax.numpy as jnp
+import numpy as np
+
+import calibration
+from calibration.misfit import Experiment, Indices
+from calibration.observations import ARTERIAL, Observation, Observations, Waveform
+from calibration.priors import LogNormal, Normal
+from calibration.space import Free, Space
+from cordax.record import Record
+from cordax.record import Waveform as RecordedWaveform
+from physio.hemodynamics.circulation import Circulation
+from physio.hemodynamics.states import named_state, scaled_to_body
+from physio.parameters import get, parameters, replace
+
+#: Body surface (m^2) for which the named states are given.
+REFERENCE_AREA = {"male": 1.95, "female": 1.70}
+
+#: Pulse wave velocity by age, Mattace-Raso 2010, 10.1093/eurheartj/ehq165 (normal).
+_AGES = (25.0, 35.0, 45.0, 55.0, 65.0, 75.0)
+_VELOCITIES = (6.2, 6.5, 7.2, 8.3, 10.3, 10.9)
+_REFERENCE_AGE = 55.0
+
+#: What is free, and the spread of its prior (sd of the logarithm): wide enough that
+#: the 90 % interval spans a factor of two to four, since a patient is not the average.
+FREE: dict[str, float] = {
+    "systemic.resistance": 0.45,
+    "systemic_arteries.compliance": 0.45,
+    "left_ventricle.active_elastance": 0.40,
+    "left_ventricle.passive_elastance": 0.30,
+    "right_ventricle.active_elastance": 0.30,
+    "right_ventricle.passive_elastance": 0.30,
+    "pulmonary.resistance": 0.40,
+    "systemic_veins.unstressed_volume": 0.10,
+}
+#: What a condition frees besides.
+FREE_BY_CONDITION: dict[str, dict[str, float]] = {
+    "aortic_stenosis": {"aortic_valve.open_area": 0.40},
+    "aortic_regurgitation": {"aortic_valve.leak_area": 0.50},
+    "mitral_regurgitation": {"mitral_valve.leak_area": 0.50},
+    "mitral_stenosis": {"mitral_valve.open_area": 0.40},
+}
+
+#: Gain of the reflex, (median, sd of the logarithm): awake, and blunted by
+#: anaesthesia (Tanaka & Nishikawa 1999, 10.1093/bja/82.6.926: a fifth to a half).
+AWAKE_GAIN = (0.6, 0.5)
+ANAESTHETISED_GAIN = (0.12, 0.7)
+
+_SHIFT = "arterial_shift"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a fit starts with, and what was assumed."""
+
+    model: Circulation
+    space: Space
+    observations: Observations
+    experiment: Experiment
+    state: str
+    reflex_gain: LogNormal
+    reflex: str
+    body_surface_area: float
+    assumptions: list[str] = field(default_factory=list)
+
+
+def _state_name(record: Record) -> str:
+    from cordax.names import STATES
+
+    for condition in record.conditions:
+        if condition in STATES:
+            return condition
+    return "healthy_woman" if record.sex == "female" else "healthy_man"
+
+
+def _stiffness(age: float) -> float:
+    """Arterial compliance at an age over that at the reference age."""
+    velocity = np.interp(age, _AGES, _VELOCITIES)
+    return float((np.interp(_REFERENCE_AGE, _AGES, _VELOCITIES) / velocity) ** 2)
+
+
+def _model(record: Record, state: str, said: list[str]) -> tuple[Circulation, float]:
+    sex = "female" if record.sex == "female" else "male"
+    reference = REFERENCE_AREA[sex]
+    area = record.body_surface_area_m2
+    if area is None:
+        area = reference
+        said.append(f"Body surface not given: {reference:g} m² assumed.")
+    model = scaled_to_body(named_state(state, reflex=False), area / reference)
+    said.append(f"Start: the circulation {state!r} at {area:.2f} m².")
+    if record.age_years is not None and state.startswith("healthy"):
+        factor = _stiffness(record.age_years)
+        for name in ("systemic_arteries.compliance", "aortic_root.compliance"):
+            model = replace(model, name, get(model, name) * factor)
+        said.append(
+            f"Arterial compliance x {factor:.2f} for {record.age_years:g} years."
+        )
+    model = replace(model, "rhythm.rate", record.heart_rate)
+    said.append(f"Heart rate {record.heart_rate:g} /min is taken as it is.")
+    return model, area
+
+
+def _wave(wave: RecordedWaveform) -> Waveform | None:
+    if wave.signal != "arterial_pressure" or wave.role != "likelihood":
+        return None
+    return Waveform(
+        "pressure.systemic_arteries",
+        wave.beat_time_s,
+        wave.beat,
+        wave.sd,
+        wave.period_s,
+        wave.unit,
+        site=wave.site or "aortic",
+        shift=_SHIFT,
+    )
+
+
+def _observations(record: Record, area: float, said: list[str]) -> Observations:
+    found: list[Observation | Waveform] = []
+    for m in record.measurements:
+        if m.kind in ("heart_rate", "aortic_valve_area"):
+            continue
+        found.append(
+            Observation(
+                m.kind, m.value, m.sd, m.unit,
+                m.site if m.kind in ARTERIAL else "", role=m.role,
+            )
+        )  # fmt: skip
+        if not m.given_sd:
+            said.append(f"{m.kind}: standard deviation {m.sd:.3g} {m.unit} assumed.")
+    waves = [w for w in map(_wave, record.waveforms) if w is not None]
+    return calibration.independent((*found, *waves))
+
+
+def start(record: Record) -> Start:
+    """The model, the free parameters and the observations of a record."""
+    said: list[str] = []
+    state = _state_name(record)
+    model, area = _model(record, state, said)
+    observations = _observations(record, area, said)
+    spreads = FREE | FREE_BY_CONDITION.get(state, {})
+    known = parameters(model)
+    free = [
+        Free(
+            name,
+            LogNormal(float(get(model, name)), spread),
+            lower=float(get(model, name)) * float(np.exp(-5 * spread)),
+            upper=float(get(model, name)) * float(np.exp(5 * spread)),
+            unit=known[name].unit,
+        )
+        for name, spread in spreads.items()
+    ]
+    if any(isinstance(o, Waveform) for o in observations):
+        shift = Normal(0.1, 0.1)
+        free.append(Free(_SHIFT, shift, of="nuisance", unit="s"))
+    asleep = record.has("anaesthetised")
+    gain = ANAESTHETISED_GAIN if asleep else AWAKE_GAIN
+    return Start(
+        model=model,
+        space=Space(tuple(free)),
+        observations=observations,
+        experiment=Experiment(Indices(area), steps_per_beat=300),
+        state=state,
+        reflex_gain=LogNormal(*gain),
+        reflex="blunted" if asleep else "on",
+        body_surface_area=float(jnp.asarray(area)),
+        assumptions=said,
+    )

@@ -1,0 +1,342 @@
+"""The command line: verbs, exit codes, JSON, refusals. The twin itself is a stand-in."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import pytest
+
+from cordax import store
+from cordax.cli import run
+
+from .synthetic import example
+from .test_store import example as payload
+
+
+class Twin:
+    """What the verbs ask of a twin, without a heart."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def save(self, folder, force=False):
+        store.save(folder, payload() | {"id": self.name}, force=force)
+
+    @staticmethod
+    def load(folder):
+        return Twin(store.load(folder)["id"])
+
+    def whatif(self, treatments):
+        row = {"index": "mean_pressure", "unit": "mmHg", "before": (64.9, 60.0, 70.0)}
+        row |= {"after": (69.8, 64.0, 75.0), "change": (4.9, 1.5, 8.3)}
+        return {"rows": [row], "reflex": "off", "treatments": treatments}
+
+    def report_data(self):
+        return example()
+
+    def summary(self):
+        row = {"name": "mean_pressure", "value": 64.6, "sd": 3.0, "unit": "mmHg"}
+        row |= {"predicted": (64.9, 60.0, 70.0), "residual": -0.1, "role": "check"}
+        return {"id": self.name, "observations": [row], "verdict": ["All is well."]}
+
+
+@pytest.fixture
+def twin(monkeypatch):
+    """Puts the stand-in where `cordax.twin` is; its calibration may be replaced."""
+    module = types.ModuleType("cordax.twin")
+
+    def calibrate(record, *, seed, progress):
+        progress("fit", 0.5)
+        progress("fit", 1.0)
+        return Twin(f"{record.id}-{seed}")
+
+    module.calibrate, module.Twin = calibrate, Twin
+    monkeypatch.setitem(sys.modules, "cordax.twin", module)
+    return module
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    return tmp_path
+
+
+def call(capsys, *arguments: str) -> tuple[int, str, str]:
+    code = run(list(arguments))
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_help_is_instant_and_states_the_intended_use():
+    program = (
+        "import sys; from cordax.cli import run\n"
+        "assert run(['--help']) == 0 and run(['whatif', '--help']) == 0\n"
+        "assert not {'jax', 'numpy', 'matplotlib', 'h5py'} & set(sys.modules)\n"
+    )
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    # without JAX it takes 0.3 s; with it at least 1.6
+    assert time.perf_counter() - start < 5
+    assert "not a medical device" in done.stdout
+    assert "vasodilator (number): multiplies systemic resistance" in done.stdout
+
+
+def test_the_version(capsys):
+    assert call(capsys, "--version")[1].startswith("cordax ")
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["fit", "demo", "whatif", "report", "export", "patients", "doctor"]
+    + ["record new", "record check", "bench fluid-response", "bench ventilation"],
+)
+def test_every_verb_explains_itself_with_an_example(capsys, verb):
+    code, said, _ = call(capsys, *verb.split(), "--help")
+    assert code == 0
+    assert re.search(rf"cordax {verb}", said)
+    assert "Example" in said
+    assert "--json" in said
+
+
+def test_a_record_is_written_and_checked(capsys, here):
+    assert call(capsys, "record", "new", "anna.toml")[0] == 0
+    code, said, _ = call(capsys, "record", "check", "anna.toml")
+    assert code == 0
+    assert "no problems" in said
+    code, _, said = call(capsys, "record", "new", "anna.toml")
+    assert code == 2
+    assert "--force" in said
+    text = Path("anna.toml").read_text().replace("mmhg = 120", "mmhg = 16")
+    Path("anna.toml").write_text(text)
+    code, said, _ = call(capsys, "record", "check", "anna.toml")
+    assert code == 1
+    assert re.search(r"anna.toml:\d+: error: systolic_pressure_mmhg = 16", said)
+    code, said, _ = call(capsys, "record", "check", "anna.toml", "periop", "--json")
+    assert code == 1
+    found = json.loads(said)
+    assert found["errors"] == 1
+    assert found["records"]["anna.toml"][0]["line"] > 0
+    assert found["records"]["periop"] == []
+
+
+def test_patients_are_listed(capsys):
+    code, said, _ = call(capsys, "patients", "--json")
+    assert code == 0
+    assert set(json.loads(said)) >= {"periop", "healthy", "hfref", "aortic_stenosis"}
+    assert "periop" in call(capsys, "patients")[1]
+
+
+def test_fit_makes_a_twin_and_says_what_is_next(capsys, here, twin):
+    code, said, errors = call(capsys, "fit", "periop", "-o", "a", "--seed", "7")
+    assert code == 0
+    assert "seed 7" in said
+    assert "Next: cordax report a" in said
+    assert "All is well." in said
+    assert "periop: fit" in errors
+    assert store.load("a")["id"] == "periop-7"
+
+
+def test_an_existing_folder_is_refused_before_anything_is_computed(capsys, here, twin):
+    Path("a").mkdir()
+    twin.calibrate = None  # would fail if it were called
+    code, _, errors = call(capsys, "fit", "periop", "-o", "a")
+    assert code == 2
+    assert "--force" in errors
+    assert os.listdir("a") == []
+
+
+def test_several_patients_are_one_batch(capsys, here, twin):
+    code, said, _ = call(capsys, "fit", "periop", "hfref", "-o", "ward", "--json")
+    assert code == 0
+    assert set(json.loads(said)["twins"]) == {"ward/periop", "ward/hfref"}
+    assert json.loads(said)["seed"] == 20260101
+    code, _, errors = call(capsys, "fit", "periop", "periop", "-o", "b")
+    assert code == 2
+    assert "the id 'periop'" in errors
+
+
+def test_every_problem_of_every_record_is_told_at_once(capsys, here, twin):
+    for name in ("a", "b"):
+        Path(f"{name}.toml").write_text("[measurements]\nheart_rate_bpm = -1\n")
+    code, _, errors = call(capsys, "fit", "a.toml", "b.toml", "-o", "w", "--quiet")
+    assert code == 1
+    assert "a.toml:2" in errors
+    assert "b.toml:2" in errors
+    assert not Path("w").exists()
+    code, said, _ = call(capsys, "fit", "a.toml", "-o", "w", "--json")
+    assert code == 1
+    assert json.loads(said)["problems"][0]["line"] == 2
+
+
+def test_ctrl_c_keeps_what_is_finished(capsys, here, twin):
+    done = twin.calibrate
+
+    def interrupted(record, *, seed, progress):
+        if record.id == "hfref":
+            stop = KeyboardInterrupt()
+            stop.twin = Twin("partial")
+            raise stop
+        return done(record, seed=seed, progress=progress)
+
+    twin.calibrate = interrupted
+    code, _, errors = call(capsys, "fit", "periop", "hfref", "healthy", "-o", "w")
+    assert code == 130
+    assert "Interrupted" in errors
+    assert "kept in w/hfref" in errors
+    assert sorted(os.listdir("w")) == ["hfref", "periop"]
+    assert store.load("w/hfref")["id"] == "partial"
+
+
+def test_whatif_reports_before_after_and_change(capsys, here, twin):
+    Twin("a").save("a")
+    code, said, _ = call(capsys, "whatif", "a", "fluid_bolus=0.5L", "vasodilator=0.8")
+    assert code == 0
+    assert "+4.90 (+1.50 to +8.30)" in said
+    assert "reflex off" in said
+    code, said, _ = call(capsys, "whatif", "a", "fluid_bolus=0.5L", "--json")
+    assert json.loads(said)["treatments"] == ["fluid_bolus=500mL"]
+    code, _, errors = call(capsys, "whatif", "a", "fluid_bolis=1")
+    assert code == 1
+    assert "fluid_bolus" in errors
+
+
+def test_a_missing_or_newer_twin_is_bad_input(capsys, here, twin):
+    code, _, errors = call(capsys, "report", "none")
+    assert code == 1
+    assert "cordax fit PATIENT -o none" in errors
+    Twin("a").save("a")
+    path = Path("a/twin.json")
+    path.write_text(path.read_text().replace('"schema": 1', '"schema": 9'))
+    code, said, _ = call(capsys, "whatif", "a", "peep=5", "--json")
+    assert code == 1
+    assert "newer cordax" in json.loads(said)["error"]
+
+
+def test_report_and_export(capsys, here, twin):
+    Twin("a").save("a")
+    assert call(capsys, "report", "a")[0] == 0
+    assert Path("a/report.html").exists()
+    assert call(capsys, "report", "a")[0] == 0  # its own file may be written again
+    assert call(capsys, "report", "a", "-o", "b.html")[0] == 0
+    assert call(capsys, "report", "a", "-o", "b.html")[0] == 2
+    code, _, errors = call(capsys, "export", "a")
+    assert code == 2
+    assert "--csv" in errors
+    payload_draws = payload()["draws"]
+    assert len(payload_draws) == 2
+    code, said, _ = call(capsys, "export", "a", "--csv", "--json")
+    assert code == 1  # these draws have different lengths
+    assert "different lengths" in said
+
+
+def test_exported_tables(capsys, here, twin):
+    plain = payload()
+    plain["draws"] = {"r": plain["draws"]["beat"][:, 0], "beat": plain["draws"]["beat"]}
+    store.save("a", plain)
+    code, said, _ = call(capsys, "export", "a", "--csv", "-o", "t", "--json")
+    assert code == 0
+    assert json.loads(said)["files"]["draws.csv"] == 2
+    assert (
+        Path("t/draws.csv").read_text().splitlines()[0] == "r,beat[0],beat[1],beat[2]"
+    )
+    assert "mean_pressure,mmHg,64.9" in Path("t/indices.csv").read_text()
+    assert call(capsys, "export", "a", "--csv", "-o", "t")[0] == 2
+
+
+def test_the_demo_ends_with_the_path_of_its_report(capsys, here, twin):
+    code, said, _ = call(capsys, "demo", "-o", "d")
+    assert code == 0
+    assert said.strip().endswith("d/report.html")
+    assert call(capsys, "demo", "-o", "d")[0] == 2
+    assert call(capsys, "demo", "-o", "d", "--force", "--json")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fit"], "PATIENT"),
+        (["fit", "periop"], "--output"),
+        (["fitt"], "fit"),
+        (["fit", "periop", "-o", "x", "--sed", "1"], "--seed"),
+        (["fit", "periop", "-o", "x", "--seed", "a"], "valid"),
+        (["whatif", "a"], "NAME=DOSE"),
+    ],
+)
+def test_wrong_options(capsys, here, arguments, words):
+    code, _, errors = call(capsys, *arguments)
+    assert code == 2
+    assert words in errors
+
+
+def test_an_unknown_patient(capsys, here, twin):
+    code, _, errors = call(capsys, "fit", "perio", "-o", "x")
+    assert code == 1
+    assert "periop" in errors
+
+
+def test_a_full_disk_is_one_sentence(capsys, here, twin, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, errors = call(capsys, "record", "new", "a.toml")
+    assert code == 1
+    assert "disk is full" in errors
+    assert os.listdir(here) == []
+
+
+def test_doctor_finds_versions_devices_and_shadows(capsys, here, monkeypatch):
+    from cordax import doctor
+
+    monkeypatch.setattr(doctor, "renderer", lambda: "works")
+    code, said, _ = call(capsys, "doctor", "--json")
+    found = json.loads(said)
+    assert found["problems"] == []
+    assert code == 0
+    assert {"cordax", "jax", "Python"} <= set(found["versions"])
+    assert found["devices"]
+    foreign = here / "learned" / "__init__.py"
+    foreign.parent.mkdir()
+    foreign.write_text("")
+    find = doctor.find_spec
+
+    def shadowed(name):
+        spec = find(name)
+        if name == "learned":
+            spec = types.SimpleNamespace(submodule_search_locations=[foreign.parent])
+        return spec
+
+    monkeypatch.setattr(doctor, "find_spec", shadowed)
+    code, said, _ = call(capsys, "doctor")
+    assert code == 1
+    assert "learned comes from" in " ".join(said.split())
+
+
+def test_a_renderer_that_crashes_is_told(monkeypatch):
+    from cordax import doctor
+
+    monkeypatch.setattr(doctor, "_RENDER", "import os; os.kill(os.getpid(), 11)")
+    assert "libegl1" in doctor.renderer()
+    monkeypatch.setattr(doctor, "_RENDER", "import time; time.sleep(60)")
+    monkeypatch.setattr(doctor, "_RENDER_LIMIT_S", 1)
+    assert "did not answer" in doctor.renderer()
+
+
+def test_bench_names_a_missing_file(capsys, here, monkeypatch):
+    module = types.ModuleType("cordax.bench")
+    scores = {"map": {"n": 3, "rmse": 1.5}}
+    module.fluid_response = types.SimpleNamespace(run=lambda *a, **k: scores)
+    monkeypatch.setitem(sys.modules, "cordax.bench", module)
+    assert call(capsys, "bench", "fluid-response", "none.csv")[0] == 1
+    Path("a.csv").write_text("id\n")
+    code, said, _ = call(capsys, "bench", "fluid-response", "a.csv", "--json")
+    assert code == 0
+    assert json.loads(said) == scores

@@ -102,28 +102,30 @@ def record_tests(file: Path = FILE) -> dict[str, str]:
     """Run every test named by a row and record its outcome; a skipped row is left.
 
     The values are `passed` and `failed`, and whatever the tests gave to pytest's
-    `record_property`: the largest where several tests give the same name.
+    `record_property`: the largest where several tests give the same name. A value
+    that is wanted and that no test gave is NaN, which meets nothing.
     """
     shown = {
         id: nodes
         for id, row in rows(file).items()
         if (nodes := row["shown_by"].split()) and nodes[0].startswith("tests/")
     }
-    wanted = sorted({node for nodes in shown.values() for node in nodes})
-    if not wanted:
+    tests = sorted({node for nodes in shown.values() for node in nodes})
+    if not tests:
         return {}
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log.xml"
         # In a process of its own: the jaxtyping hook wants packages not yet imported.
         options = ["-q", "-o", "junit_family=xunit1", f"--junitxml={log}"]
-        command = [sys.executable, "-m", "pytest", *options, *wanted]
+        command = [sys.executable, "-m", "pytest", *options, *tests]
         subprocess.run(command, cwd=ROOT, check=False)
         cases = list(ElementTree.parse(log).iter("testcase"))
     written = {}
     for id, nodes in shown.items():
         got = _outcome([case for case in cases if _belongs(case, nodes)])
         if got["passed"] or got["failed"]:
-            written[id] = record(id, got, file)
+            wanted = names(rows(file)[id]["wanted"])
+            written[id] = record(id, dict.fromkeys(wanted, math.nan) | got, file)
     return written
 
 

@@ -17,9 +17,16 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jaxtyping import PyTree
 
-from calibration.misfit import Linearised, Prediction, Problem, linearise
+from calibration.misfit import (
+    Experiment,
+    Linearised,
+    Prediction,
+    Problem,
+    linearise,
+)
 
 JACOBIAN_LANES = 4
 VALUE_LANES = 64
@@ -27,7 +34,12 @@ VALUE_LANES = 64
 
 @eqx.filter_jit
 def _linearise_lanes(problem: Problem, z: Any, start: Any) -> Linearised:
-    return eqx.filter_vmap(linearise)(problem, z, start)
+    return jax.vmap(lambda z, start: linearise(problem, z, start))(z, start)
+
+
+@eqx.filter_jit
+def _linearise_problems(problems: Problem, z: Any, start: Any) -> Linearised:
+    return eqx.filter_vmap(linearise)(problems, z, start)
 
 
 @eqx.filter_jit
@@ -69,24 +81,39 @@ def in_chunks(
     return jax.tree.map(lambda *x: np.concatenate(x)[:n], *parts)
 
 
-def stacked(problem: Problem, n: int) -> Problem:
-    """The problem's arrays repeated on a new first axis."""
+def together(problems: list[Problem]) -> Problem:
+    """Problems of one shape as one, their arrays stacked on a new first axis."""
+    first = jax.tree.structure(problems[0])
+    for k, problem in enumerate(problems):
+        if jax.tree.structure(problem) != first:
+            raise ValueError(
+                f"Problem {k} differs from the first in its model's elements, its "
+                "free names or its kinds of observation; they cannot be one batch."
+            )
     return jax.tree.map(
-        lambda x: np.broadcast_to(np.asarray(x), (n, *x.shape))
-        if eqx.is_array(x)
-        else x,
-        problem,
+        lambda *x: np.stack(x) if eqx.is_array(x[0]) else x[0], *problems
     )
 
 
 def linearise_many(
+    problem: Problem, z: np.ndarray, start: np.ndarray, lanes: int = JACOBIAN_LANES
+) -> Linearised:
+    """:func:`calibration.misfit.linearise` of one problem at many z."""
+
+    def program(z: Any, start: Any) -> Linearised:
+        return _linearise_lanes(problem, z, start)
+
+    return in_chunks(program, lanes, z, start)
+
+
+def linearise_each(
     problems: Problem, z: np.ndarray, start: np.ndarray, lanes: int = JACOBIAN_LANES
 ) -> Linearised:
-    """:func:`linearise` for stacked problems, one lane each."""
+    """The same for stacked problems, one lane each."""
     arrays, static = eqx.partition(problems, eqx.is_array)
 
     def program(arrays: Any, z: Any, start: Any) -> Linearised:
-        return _linearise_lanes(eqx.combine(arrays, static), z, start)
+        return _linearise_problems(eqx.combine(arrays, static), z, start)
 
     return in_chunks(program, lanes, arrays, z, start)
 
@@ -100,3 +127,30 @@ def predict_many(
         return _predict_lanes(problem, z, start)
 
     return in_chunks(program, lanes, z, start)
+
+
+@eqx.filter_jit
+def _features_lanes(models: Any, experiment: Experiment, start: Any) -> Any:
+    def one(model: Any, start: Any) -> Any:
+        y0 = ravel_pytree(model.initial_state())[1](start)
+        periodic, beat = experiment.beat(model, y0)
+        features = experiment.features(beat, periodic.system)
+        return features, ravel_pytree(periodic.state)[0], periodic.ok & beat.ok
+
+    return eqx.filter_vmap(one)(models, start)
+
+
+def features_many(
+    models: Any, experiment: Experiment, start: Any, lanes: int = VALUE_LANES
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Features, flat periodic state and ``ok`` of stacked models, one lane each.
+
+    ``start`` holds the flat states at which the searches for the beat begin.
+    """
+    arrays, static = eqx.partition(models, eqx.is_array)
+    arrays = jax.tree.map(np.asarray, arrays)
+
+    def program(arrays: Any, start: Any) -> Any:
+        return _features_lanes(eqx.combine(arrays, static), experiment, start)
+
+    return in_chunks(program, lanes, arrays, np.asarray(start))

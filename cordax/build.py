@@ -140,11 +140,15 @@ def _observations(record: Record, area: float, said: list[str]) -> Observations:
     return calibration.independent((*found, *waves))
 
 
-def start(record: Record) -> Start:
-    """The model, the free parameters and the observations of a record."""
+def start(record: Record, *, model: Circulation | None = None) -> Start:
+    """The model, the free parameters and the observations of a record.
+
+    ``model`` takes the place of the named circulation, as it is.
+    """
     said: list[str] = []
     state = _state_name(record)
-    model, area = _model(record, state, said)
+    built, area = _model(record, state, said)
+    model = built if model is None else model
     observations = _observations(record, area, said)
     spreads = FREE | FREE_BY_CONDITION.get(state, {})
     known = parameters(model)

@@ -28,8 +28,9 @@ class Treatment:
     dose: float
 
     def __str__(self) -> str:
-        unit = doses.DOSES[self.name].unit
-        return f"{self.name}={self.dose:g}{'' if unit == '1' else unit}"
+        # 90/min, not 901/min; a plain number has no unit at all
+        unit = doses.DOSES[self.name].unit.removeprefix("1")
+        return f"{self.name}={self.dose:g}{unit}"
 
     def make(self) -> Any:
         """The intervention, System -> System; loads JAX."""

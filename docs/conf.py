@@ -30,7 +30,11 @@ html_theme_options = {
 html_show_sphinx = False
 html_copy_source = False
 myst_heading_anchors = 3
-autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_default_options = {
+    "members": True,
+    "member-order": "bysource",
+    "ignore-module-all": True,  # what an __init__ re-exports is shown at its home
+}
 autodoc_typehints_format = "short"
 autodoc_inherit_docstrings = False  # what an abstract class says, it says once
 

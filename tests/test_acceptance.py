@@ -232,6 +232,8 @@ def test_record_tests_counts_outcomes_and_keeps_properties(tmp_path):
     file = example_file(tmp_path, wanted="error <= 2", shown_by=node)
     assert acceptance.record_tests(file) == {"x": "met"}
     assert acceptance.values(acceptance.rows(file)["x"]["got"])["error"] == 2
+    file = example_file(tmp_path, wanted="rmse <= 2", shown_by=node)
+    assert acceptance.record_tests(file) == {"x": "not met"}
 
 
 @pytest.mark.parametrize("error", [2.0, 1.0])

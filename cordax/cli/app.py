@@ -39,12 +39,13 @@ it prints may guide the diagnosis or treatment of a patient.
 )
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         from cordax import __version__
 
         typer.echo(f"cordax {__version__}")
         raise typer.Exit()
+    return wanted
 
 
 @app.callback()
@@ -91,12 +92,13 @@ def run(arguments: list[str]) -> int:
         return BAD_INPUT
     except Exception as error:
         # typer carries its own copy of click, so its usage errors are known by shape
-        if not hasattr(error, "exit_code") or not hasattr(error, "format_message"):
+        format_message = getattr(error, "format_message", None)
+        if format_message is None or not hasattr(error, "exit_code"):
             raise
         usage = getattr(getattr(error, "ctx", None), "get_usage", None)
         if usage and not as_json:
             err.print(usage(), highlight=False, markup=False)
-        _say(error.format_message(), as_json)
+        _say(format_message(), as_json)
         return BAD_OPTIONS
 
 

@@ -1,4 +1,4 @@
-"""The command line: verbs, exit codes, JSON, refusals. The twin itself is a stand-in."""
+"""The command line: verbs, exit codes, JSON, refusals. The twin is a stand-in."""
 
 import json
 import os
@@ -7,15 +7,15 @@ import subprocess
 import sys
 import time
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from synthetic_report import example
+from test_store import example as payload
 
 from cordax import store
 from cordax.cli import run
-
-from .synthetic import example
-from .test_store import example as payload
 
 
 class Twin:
@@ -37,7 +37,9 @@ class Twin:
         return {"rows": [row], "reflex": "off", "treatments": treatments}
 
     def report_data(self):
-        return example()
+        # few figures: drawing is what takes time here
+        whole = example()
+        return replace(whole, waveforms=whole.waveforms[:1], loops=())
 
     def summary(self):
         row = {"name": "mean_pressure", "value": 64.6, "sd": 3.0, "unit": "mmHg"}
@@ -173,7 +175,7 @@ def test_every_problem_of_every_record_is_told_at_once(capsys, here, twin):
     assert not Path("w").exists()
     code, said, _ = call(capsys, "fit", "a.toml", "-o", "w", "--json")
     assert code == 1
-    assert json.loads(said)["problems"][0]["line"] == 2
+    assert 2 in [problem["line"] for problem in json.loads(said)["problems"]]
 
 
 def test_ctrl_c_keeps_what_is_finished(capsys, here, twin):
@@ -230,8 +232,6 @@ def test_report_and_export(capsys, here, twin):
     code, _, errors = call(capsys, "export", "a")
     assert code == 2
     assert "--csv" in errors
-    payload_draws = payload()["draws"]
-    assert len(payload_draws) == 2
     code, said, _ = call(capsys, "export", "a", "--csv", "--json")
     assert code == 1  # these draws have different lengths
     assert "different lengths" in said

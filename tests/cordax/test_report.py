@@ -8,11 +8,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from synthetic_report import example
 
 from cordax import plot, report
 from cordax.report_parts import number, signed, spread, words
-
-from .synthetic import example
 
 
 class Reader(HTMLParser):

@@ -1,0 +1,256 @@
+"""What the patient's heart may be: draws from the posterior, and how far to trust them.
+
+One log posterior, four ways to it: Laplace's normal at the maximum; importance
+sampling from a t distribution there, with Pareto smoothing; tempered particles where
+the smoothing's k says that this fails; NUTS as the slow reference.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from calibration.fit import Fit, fit
+from calibration.lanes import features_many
+from calibration.misfit import Experiment, Problem
+from calibration.observations import Observations
+from calibration.pareto import TRUSTED, resample
+from calibration.samplers import (
+    Draws,
+    Target,
+    generator,
+    importance,
+    laplace,
+    spread,
+    tempered,
+)
+from calibration.space import Space
+from physio.system import AbstractRegulated
+
+METHODS = ("importance", "smc", "nuts", "laplace")
+
+
+class Interval(eqx.Module):
+    """Median and the ends of a central credible interval."""
+
+    median: Array
+    lower: Array
+    upper: Array
+
+
+def _interval(draws: Array, level: float) -> Interval:
+    tail = 0.5 * (1.0 - level)
+    lower, median, upper = jnp.nanquantile(
+        draws, jnp.asarray([tail, 0.5, 1.0 - tail]), axis=0
+    )
+    return Interval(median, lower, upper)
+
+
+class Posterior(eqx.Module):
+    """Equally weighted draws of z with everything the model predicts at each.
+
+    ``predictions`` (by label of observation) and ``features`` (every index, measured
+    or not) have the draws on their first axis, as ``state``, the flat periodic state.
+    ``weighted_z`` and ``weights`` are the sampler's own draws before resampling.
+    ``diagnostics``: ``ess``, ``failed``, and ``pareto_k`` or ``r_hat`` and
+    ``divergences``; ``verdict`` says in words whether to trust them.
+    """
+
+    fit: Fit
+    z: Float[Array, "n_draw n_z"]
+    predictions: dict[str, Array]
+    features: dict[str, Array]
+    state: Float[Array, "n_draw n_y"]
+    weighted_z: Float[Array, "n_weighted n_z"]
+    weights: Float[Array, " n_weighted"]
+    diagnostics: dict[str, Array]
+    shrinkage: dict[str, Array]
+    method: str = eqx.field(static=True)
+    verdict: tuple[str, ...] = eqx.field(static=True)
+
+    @property
+    def space(self) -> Space:
+        """What is free."""
+        return self.fit.problem.space
+
+    @property
+    def draws(self) -> dict[str, Array]:
+        """Every free parameter's draws, in its own unit."""
+        return jax.vmap(self.space.physical)(self.z)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the sampler's own diagnostics allow trust."""
+        return not self.verdict
+
+    def models(self, n: int | None = None) -> AbstractRegulated:
+        """Models of the first ``n`` draws, stacked on a first axis of every leaf."""
+        problem = self.fit.problem
+        return eqx.filter_vmap(lambda z: problem.pushed(z)[0])(self.z[:n])
+
+    def intervals(self, level: float = 0.9) -> dict[str, Interval]:
+        """Credible intervals of the parameters and of every feature."""
+        named = {**self.draws, **self.features}
+        return {name: _interval(draws, level) for name, draws in named.items()}
+
+    def predictive(
+        self, level: float = 0.9, *, key: PRNGKeyArray | None = None
+    ) -> dict[str, Interval]:
+        """Where a repeated measurement of each observation would lie.
+
+        The draws' predictions with the error of the measurement and of the model.
+        """
+        rng = generator(jax.random.key(0) if key is None else key)
+        told = {}
+        for o in self.fit.problem.observations:
+            draws = np.asarray(self.predictions[o.label])
+            noise = rng.standard_normal(draws.shape) * float(o.total_sd)
+            told[o.label] = _interval(jnp.asarray(draws + noise), level)
+        return told
+
+    def after(
+        self,
+        intervention: Callable[[Any], Any],
+        *,
+        experiment: Experiment | None = None,
+        n: int | None = None,
+    ) -> tuple[dict[str, Array], Array]:
+        """Every feature of the first ``n`` draws after an intervention, and ``ok``.
+
+        ``intervention`` maps a model to a model; ``experiment`` replaces the fit's
+        where the conditions change too.
+        """
+        stacked = eqx.filter_vmap(intervention)(self.models(n))
+        chosen = experiment or self.fit.problem.experiment
+        features, _, ok = features_many(stacked, chosen, self.state[:n])
+        return {k: jnp.asarray(v) for k, v in features.items()}, jnp.asarray(ok)
+
+
+def _trust(told: dict[str, float], ess: float) -> tuple[str, ...]:
+    said = []
+    k = told.get("pareto_k", 0.0)
+    if k > TRUSTED:
+        said.append(f"pareto-k is {k:.2f}, above {TRUSTED}: the weights are not reliable.")
+    if told["ess"] < ess:
+        said.append(f"Effective number of draws {told['ess']:.0f}, {ess:.0f} wanted.")
+    if told.get("r_hat", 1.0) > 1.01:
+        said.append(f"R-hat is {told['r_hat']:.3f}, above 1.01: chains disagree.")
+    if told.get("divergences", 0.0) > 0.01 * told["draws"]:
+        said.append(f"{told['divergences']:.0f} divergent trajectories.")
+    if told["failed"] > 0.05 * told["evaluations"]:
+        said.append(
+            f"{told['failed']:.0f} of {told['evaluations']:.0f} draws had no periodic beat."
+        )
+    return tuple(said)
+
+
+def _posterior(
+    found: Fit, draws: Draws, n: int, ess: float, rng: np.random.Generator
+) -> Posterior:
+    rows = resample(draws.log_weights, n, rng)
+    kept = jax.tree.map(lambda x: jnp.asarray(x[rows]), draws.predictions)
+    labels = [o.label for o in found.problem.observations]
+    sd = spread(draws.z, draws.log_weights)
+    return Posterior(
+        fit=found,
+        z=jnp.asarray(draws.z[rows]),
+        predictions=dict(zip(labels, kept.values, strict=True)),
+        features=kept.features,
+        state=kept.state,
+        weighted_z=jnp.asarray(draws.z),
+        weights=jnp.asarray(np.exp(draws.log_weights)),
+        diagnostics={k: jnp.asarray(v) for k, v in draws.diagnostics.items()},
+        shrinkage={k: jnp.asarray(v) for k, v in zip(found.space.names, sd, strict=True)},
+        method=draws.method,
+        verdict=_trust(draws.diagnostics, ess),
+    )
+
+
+def _normal(found: Fit, rng: np.random.Generator, n: int) -> Draws:
+    """Laplace's own normal, each draw with its prediction; failed ones left out."""
+    where = laplace(found)
+    z = where.mean + rng.standard_normal((n, where.mean.size)) @ where.root.T
+    target = Target(found)
+    log_p, seen = target(z)
+    good = np.isfinite(log_p)
+    log_w = np.where(good, -np.log(max(good.sum(), 1)), -np.inf)
+    told = {
+        "ess": float(good.sum()), "draws": float(n), "failed": float(target.failed),
+        "evaluations": float(n),
+    }  # fmt: skip
+    return Draws(z, log_w, seen, "laplace", told)
+
+
+def sample_fit(
+    found: Fit,
+    *,
+    key: PRNGKeyArray,
+    method: str = "importance",
+    draws: int = 1000,
+    ess: float = 1000.0,
+    most: int = 8192,
+    progress: Callable[[int, float], None] | None = None,
+    **options: Any,
+) -> Posterior:
+    """Sample the posterior of a fit already made.
+
+    ``importance`` draws until ``ess`` effective draws or ``most`` draws; where k
+    stays above 0.7 tempered particles take over, and ``method`` says so.
+    ``options`` go to the sampler (``particles``, ``moves``; ``chains``, ``warmup``,
+    ``draws`` of NUTS as ``chain_draws``). Raises ``ValueError`` for a fit that found
+    no beat or an unknown method.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method={method!r}; it is one of {', '.join(METHODS)}.")
+    if not np.isfinite(np.asarray(found.chi2[0])):
+        raise ValueError(f"This fit found no heart to sample around: {found.verdict[0]}")
+    rng = generator(key)
+    if method == "nuts":
+        from calibration.nuts import nuts
+
+        if "chain_draws" in options:
+            options["draws"] = options.pop("chain_draws")
+        made = nuts(found, key, **options)
+    elif method == "laplace":
+        made = _normal(found, rng, max(draws, int(ess)))
+    elif method == "smc":
+        made = tempered(found, rng, progress=progress, **options)
+    else:
+        made = importance(found, rng, ess=ess, most=most, progress=progress)
+        if made.diagnostics["pareto_k"] > TRUSTED:
+            k = made.diagnostics["pareto_k"]
+            made = tempered(found, rng, progress=progress, **options)
+            made.diagnostics["importance_pareto_k"] = k
+    return _posterior(found, made, draws, min(ess, float(draws)), rng)
+
+
+def sample(
+    model: AbstractRegulated,
+    space: Space,
+    observations: Observations,
+    experiment: Experiment | None = None,
+    *,
+    key: PRNGKeyArray,
+    method: str = "importance",
+    starts: int = 8,
+    **options: Any,
+) -> Posterior:
+    """Fit, then sample the posterior: :func:`calibration.fit` and :func:`sample_fit`."""
+    found = fit(model, space, observations, experiment, starts=starts, key=key)
+    return sample_fit(found, key=key, method=method, **options)
+
+
+def prior_predictive(
+    problem: Problem, key: PRNGKeyArray, n: int = 512
+) -> tuple[dict[str, Array], Array]:
+    """Every feature at draws from the prior, and whether each has a sound beat."""
+    from calibration.lanes import predict_many
+
+    z = np.asarray(problem.space.sample(key, n))
+    start = np.tile(np.asarray(problem.start()), (n, 1))
+    _, seen = predict_many(problem, z, start)
+    return {k: jnp.asarray(v) for k, v in seen.features.items()}, jnp.asarray(seen.ok)

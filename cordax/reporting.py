@@ -1,0 +1,258 @@
+"""From a twin to what its report shows: rows, panels, assumptions in words."""
+
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibration.observations import Waveform
+from cordax.report import (
+    ChangeRow,
+    Diagnostic,
+    IndexRow,
+    LoopPanel,
+    ObservationRow,
+    ParameterRow,
+    ReportData,
+    Spread,
+    WaveformPanel,
+    WhatIfTable,
+)
+from physio.hemodynamics.indices import UNITS
+from physio.parameters import parameters
+
+if TYPE_CHECKING:
+    from cordax.twin import Twin
+
+_PRIOR_ONLY = 0.9  # posterior over prior sd from which the data said next to nothing
+_LEFT, _RIGHT = "left_ventricle", "right_ventricle"
+
+#: What the model leaves out, said in every report.
+LIMITS = (
+    "The circulation is a lumped loop: no wave travel; arterial pressures away from "
+    "the aorta pass a transfer element that is not the patient's own.",
+    "Calibrated with the reflex at rest; a what-if lets it act about the patient's own "
+    "mean pressure, with a gain drawn from its prior: nothing measured at rest tells it.",
+    "A what-if is a new steady state: minutes, not hours; no hormones, no kidneys.",
+)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    import platform
+
+    found = {"python": platform.python_version()}
+    for name in ("cordax", "jax", "equinox", "diffrax", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _spread(values: np.ndarray) -> Spread:
+    low, middle, high = np.quantile(np.asarray(values), [0.05, 0.5, 0.95])
+    return float(middle), float(low), float(high)
+
+
+def observation_rows(twin: "Twin") -> tuple[ObservationRow, ...]:
+    """Every number measured, beside its posterior predictive."""
+    rows = []
+    for o, value in zip(twin.start.observations, twin.rest.values, strict=True):
+        if isinstance(o, Waveform):
+            continue
+        predicted = _spread(value[1:])
+        sd = float(o.total_sd)
+        residual = (float(o.value) - predicted[0]) / sd
+        rows.append(
+            ObservationRow(
+                o.kind, float(o.value), float(o.sd), o.unit, predicted, residual,
+                float(o.discrepancy_sd), o.role, f"at the {o.site}" if o.site else "",
+            )
+        )  # fmt: skip
+    return tuple(rows)
+
+
+def parameter_rows(twin: "Twin") -> tuple[ParameterRow, ...]:
+    """Every free parameter before and after the data, and the reflex's gain."""
+    import jax
+    import jax.numpy as jnp
+
+    space = twin.start.space
+    known = parameters(twin.start.model)
+    after = jax.vmap(space.physical)(jnp.asarray(twin.draws))
+    ends = [space.quantiles(p) for p in (0.5, 0.05, 0.95)]
+    rows = []
+    for k, free in enumerate(space.free):
+        prior = tuple(float(e[free.name]) for e in ends)
+        about = known.get(free.name)
+        meaning = about.doc if about else "start of the model's beat in the recording"
+        rows.append(
+            ParameterRow(
+                free.name, free.unit, prior, _spread(after[free.name]),
+                float(twin.sd_ratio[k]), meaning, about.source if about else "",
+            )
+        )  # fmt: skip
+    gain = _spread(twin.gains)
+    return *rows, ParameterRow(
+        "reflex.gain", "1", gain, gain, 1.0, "strength of the baroreflex", ""
+    )
+
+
+def _waveforms(twin: "Twin") -> tuple[WaveformPanel, ...]:
+    panels = []
+    for o, value in zip(twin.start.observations, twin.rest.values, strict=True):
+        if not isinstance(o, Waveform):
+            continue
+        low, middle, high = np.quantile(value[1:], [0.05, 0.5, 0.95], axis=0)
+        measured, t = np.asarray(o.values), np.asarray(o.t)
+        rmse = float(np.sqrt(np.mean((value[0] - measured) ** 2)))
+        title = f"Arterial pressure, {o.site}" if o.site else o.kind
+        fitted = o.role == "likelihood"
+        panels.append(
+            WaveformPanel(
+                title, o.unit, t, middle, low, high, t, measured, rmse, fitted
+            )
+        )
+    waves = twin.rest.waves
+    for key, title in (
+        ("pressure.aortic_root", "Aortic pressure"),
+        ("pressure.left_ventricle", "Left ventricular pressure"),
+        ("pressure.right_atrium", "Right atrial pressure"),
+    ):
+        low, middle, high = np.quantile(waves[key][1:], [0.05, 0.5, 0.95], axis=0)
+        panels.append(WaveformPanel(title, "mmHg", waves["time"][0], middle, low, high))
+    return tuple(panels)
+
+
+def _loops(twin: "Twin") -> tuple[LoopPanel, ...]:
+    asked = twin.asked[-1] if twin.asked else None
+    panels = []
+    for chamber in (_LEFT, _RIGHT):
+        volume, pressure = f"volume.{chamber}", f"pressure.{chamber}"
+        rows = np.flatnonzero(np.asarray(twin.rest.ok if not asked else asked["good"]))
+        more = {}
+        if asked:
+            more = {
+                "after_volume": asked["waves"][volume][rows],
+                "after_pressure": asked["waves"][pressure][rows],
+                "after_title": f"after {asked['title']}",
+            }
+        waves = twin.rest.waves
+        panels.append(
+            LoopPanel(
+                chamber.replace("_", " ").capitalize(),
+                waves[volume][rows], waves[pressure][rows], **more,
+            )
+        )  # fmt: skip
+    return tuple(panels)
+
+
+def _indices(twin: "Twin") -> tuple[IndexRow, ...]:
+    measured = {o.kind for o in twin.start.observations}
+    rows = []
+    for name, unit in UNITS.items():
+        values = twin.rest.features.get(name)
+        if values is None or not np.isfinite(values).all() or not np.any(values):
+            continue
+        rows.append(
+            IndexRow(name, unit, _spread(values[1:]), measured=name in measured)
+        )
+    return tuple(rows)
+
+
+def _seen(twin: "Twin") -> tuple[str, ...]:
+    said = []
+    for row in parameter_rows(twin):
+        share = 100.0 * (1.0 - row.sd_ratio)
+        if row.name == "reflex.gain":
+            said.append(
+                "reflex.gain: prior only. Nothing measured at rest tells how strong "
+                "the reflex is; every what-if carries that uncertainty."
+            )
+        elif row.sd_ratio > _PRIOR_ONLY:
+            said.append(
+                f"{row.name}: prior only. The data narrow it by {share:.0f} %; what "
+                "is shown is what was assumed."
+            )
+        elif row.sd_ratio > 0.5:
+            said.append(f"{row.name}: partly seen; the data narrow it by {share:.0f} %.")
+        else:
+            said.append(f"{row.name}: identified; the data narrow it by {share:.0f} %.")
+    return tuple(said)
+
+
+def _whatifs(twin: "Twin") -> tuple[WhatIfTable, ...]:
+    return tuple(
+        WhatIfTable(
+            asked["title"],
+            asked["reflex"],
+            tuple(
+                ChangeRow(r["index"], r["unit"], r["before"], r["after"], r["change"])
+                for r in asked["rows"]
+            ),
+            f"{asked['draws']} draws"
+            + (f", {asked['draws_lost']} without a beat" if asked["draws_lost"] else ""),
+        )
+        for asked in twin.asked
+    )
+
+
+def _patient(twin: "Twin") -> dict[str, str]:
+    r = twin.record
+    lines: dict[str, Any] = {
+        "Patient": r.id,
+        "Age": f"{r.age_years:g} years" if r.age_years is not None else None,
+        "Sex": r.sex,
+        "Body surface": f"{twin.start.body_surface_area:.2f} m²",
+        "Heart rate": f"{r.heart_rate:g} /min",
+        "Condition": ", ".join(r.conditions) or None,
+        "Circulation": twin.start.state,
+    }
+    return {k: str(v) for k, v in lines.items() if v is not None}
+
+
+def _diagnostics(twin: "Twin") -> tuple[Diagnostic, ...]:
+    d = twin.diagnostics
+    meanings = {
+        "method": "how the posterior was drawn",
+        "chi2": "misfit and distance from the prior, in sd squared",
+        "starts_converged": "starts of the fit that converged",
+        "draws_without_a_beat": "draws for which no periodic beat exists",
+    }
+    return tuple(
+        Diagnostic(
+            name.replace("_", " "),
+            f"{d[name]:.3g}" if isinstance(d[name], float) else str(d[name]),
+            None,
+            meaning,
+        )
+        for name, meaning in meanings.items()
+        if name in d
+    )
+
+
+def report_data(twin: "Twin") -> ReportData:
+    """Everything the report shows."""
+    record = twin.record
+    return ReportData(
+        title=f"Twin of {record.id}",
+        patient=_patient(twin),
+        verdict=twin.verdict,
+        observations=observation_rows(twin),
+        indices=_indices(twin),
+        parameters=parameter_rows(twin),
+        seed=twin.seed,
+        versions=versions(),
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        waveforms=_waveforms(twin),
+        loops=_loops(twin),
+        identifiability=_seen(twin),
+        whatifs=_whatifs(twin),
+        assumptions=(*twin.start.assumptions, *LIMITS),
+        diagnostics=_diagnostics(twin),
+        warnings=tuple(str(w) for w in record.warnings),
+        source=record.source,
+        command=f"cordax fit {record.path or record.id} --seed {twin.seed}",
+    )

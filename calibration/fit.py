@@ -72,7 +72,9 @@ class Fit(eqx.Module):
     @property
     def shrinkage(self) -> dict[str, Array]:
         """Posterior sd over prior sd of every parameter (of z, after Laplace)."""
-        return dict(zip(self.space.names, jnp.sqrt(jnp.diag(self.covariance)), strict=True))
+        return dict(
+            zip(self.space.names, jnp.sqrt(jnp.diag(self.covariance)), strict=True)
+        )
 
     def guess(self, z: Float[Array, "*n n_z"]) -> Float[Array, "*n n_y"]:
         """The periodic state expected at z, to first order."""
@@ -145,12 +147,16 @@ def _agreement(chi2: np.ndarray, converged: np.ndarray, z: np.ndarray) -> list[s
         )
     apart = converged & ~other & (np.abs(z - z[0]).max(-1) > 0.3)
     if apart.any():
-        said.append("Starts agree in chi2 but not in the parameters: see identifiability.")
+        said.append(
+            "Starts agree in chi2 but not in the parameters: see identifiability."
+        )
     return said
 
 
 def _assemble(problem: Problem, descent: Descent) -> Fit:
-    order = np.argsort(np.where(np.isfinite(descent.objective), descent.objective, 1e300))
+    order = np.argsort(
+        np.where(np.isfinite(descent.objective), descent.objective, 1e300)
+    )
     z, chi2 = descent.z[order], 2.0 * descent.objective[order]
     converged = descent.converged[order]
     best: Linearised = jax.tree.map(lambda x: x[order[0]], descent.at)
@@ -261,7 +267,9 @@ def fit_many(
         chosen = jax.tree.map(lambda x: x[rows // starts], arrays)
         return linearise_each(eqx.combine(chosen, static), z, start)
 
-    found = descend(evaluate, z, start, max_iterations=max_iterations, progress=progress)
+    found = descend(
+        evaluate, z, start, max_iterations=max_iterations, progress=progress
+    )
     fits = []
     for k, problem in enumerate(problems):
         mine = slice(k * starts, (k + 1) * starts)

@@ -58,9 +58,7 @@ def _workers() -> int:
     return len(usable(0)) if usable else os.cpu_count() or 1
 
 
-def in_chunks(
-    program: Callable[..., PyTree], lanes: int, *stacked: PyTree
-) -> PyTree:
+def in_chunks(program: Callable[..., PyTree], lanes: int, *stacked: PyTree) -> PyTree:
     """Apply a program of ``lanes`` lanes to arguments stacked on their first axis.
 
     The last chunk is filled up with copies of its last row. Returns numpy arrays.

@@ -49,13 +49,13 @@ def _objective(at: Linearised, z: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return np.where(at.prediction.ok & np.isfinite(value) & slopes, value, np.inf)
 
 
-def _put(into: Linearised, rows: np.ndarray, new: Linearised, which: np.ndarray) -> None:
+def _put(
+    into: Linearised, rows: np.ndarray, new: Linearised, which: np.ndarray
+) -> None:
     """Overwrite some rows of a linearisation (numpy arrays, in place)."""
     import jax
 
-    for old, fresh in zip(
-        jax.tree.leaves(into), jax.tree.leaves(new), strict=True
-    ):
+    for old, fresh in zip(jax.tree.leaves(into), jax.tree.leaves(new), strict=True):
         old[rows[which]] = fresh[which]
 
 

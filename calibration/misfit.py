@@ -31,7 +31,9 @@ class Indices(eqx.Module):
 
     def __init__(self, body_surface_area: ArrayLike | None = None):
         given = body_surface_area is not None
-        self.body_surface_area = jnp.asarray(body_surface_area, float) if given else None
+        self.body_surface_area = (
+            jnp.asarray(body_surface_area, float) if given else None
+        )
 
     def __call__(self, beat: Trajectory, circulation: Any) -> dict[str, Array]:
         area = self.body_surface_area
@@ -170,9 +172,7 @@ class Problem(eqx.Module):
         """The prediction at z; ``start`` is where the search for the beat begins."""
         model, experiment, nuisances = self.pushed(z)
         y0 = ravel_pytree(self.model.initial_state())[1](start)
-        return predict(
-            model, self.observations, experiment, nuisances=nuisances, y0=y0
-        )
+        return predict(model, self.observations, experiment, nuisances=nuisances, y0=y0)
 
     def residuals(self, prediction: Prediction) -> Float[Array, " n_r"]:
         """The likelihood's residuals of a prediction, in sd."""
@@ -212,7 +212,9 @@ class Problem(eqx.Module):
     def _check_kinds(self) -> None:
         periodic, beat = eqx.filter_eval_shape(self.experiment.beat, self.model)
         seen = beat.observed
-        features = eqx.filter_eval_shape(self.experiment.features, beat, periodic.system)
+        features = eqx.filter_eval_shape(
+            self.experiment.features, beat, periodic.system
+        )
         for o in self.observations:
             if o.site not in ("", "aortic", *self.experiment.transfers):
                 raise ValueError(f"The experiment has no transfer to {o.site!r}.")

@@ -16,7 +16,12 @@ from calibration.priors import number
 
 ROLES = ("likelihood", "check")
 SITES = ("", "aortic", "radial", "brachial", "femoral", "cuff")
-ARTERIAL = ("systolic_pressure", "diastolic_pressure", "mean_pressure", "pulse_pressure")
+ARTERIAL = (
+    "systolic_pressure",
+    "diastolic_pressure",
+    "mean_pressure",
+    "pulse_pressure",
+)
 
 #: Computed by the monitor from other numbers: never a term of the likelihood.
 DERIVED = ("systemic_resistance", "pulmonary_resistance", "transpulmonary_gradient")

@@ -42,11 +42,10 @@ class Interval(eqx.Module):
     upper: Array
 
 
-def _interval(draws: Array, level: float) -> Interval:
+def _interval(draws: Any, level: float) -> Interval:
     tail = 0.5 * (1.0 - level)
-    lower, median, upper = jnp.nanquantile(
-        draws, jnp.asarray([tail, 0.5, 1.0 - tail]), axis=0
-    )
+    ends = np.nanquantile(np.asarray(draws), [tail, 0.5, 1.0 - tail], axis=0)
+    lower, median, upper = (jnp.asarray(end) for end in ends)
     return Interval(median, lower, upper)
 
 
@@ -109,7 +108,7 @@ class Posterior(eqx.Module):
         for o in self.fit.problem.observations:
             draws = np.asarray(self.predictions[o.label])
             noise = rng.standard_normal(draws.shape) * float(o.total_sd)
-            told[o.label] = _interval(jnp.asarray(draws + noise), level)
+            told[o.label] = _interval(draws + noise, level)
         return told
 
     def after(
@@ -134,7 +133,9 @@ def _trust(told: dict[str, float], ess: float) -> tuple[str, ...]:
     said = []
     k = told.get("pareto_k", 0.0)
     if k > TRUSTED:
-        said.append(f"pareto-k is {k:.2f}, above {TRUSTED}: the weights are not reliable.")
+        said.append(
+            f"pareto-k is {k:.2f}, above {TRUSTED}: the weights are not reliable."
+        )
     if told["ess"] < ess:
         said.append(f"Effective number of draws {told['ess']:.0f}, {ess:.0f} wanted.")
     if told.get("r_hat", 1.0) > 1.01:
@@ -164,7 +165,9 @@ def _posterior(
         weighted_z=jnp.asarray(draws.z),
         weights=jnp.asarray(np.exp(draws.log_weights)),
         diagnostics={k: jnp.asarray(v) for k, v in draws.diagnostics.items()},
-        shrinkage={k: jnp.asarray(v) for k, v in zip(found.space.names, sd, strict=True)},
+        shrinkage={
+            k: jnp.asarray(v) for k, v in zip(found.space.names, sd, strict=True)
+        },
         method=draws.method,
         verdict=_trust(draws.diagnostics, ess),
     )
@@ -207,7 +210,9 @@ def sample_fit(
     if method not in METHODS:
         raise ValueError(f"method={method!r}; it is one of {', '.join(METHODS)}.")
     if not np.isfinite(np.asarray(found.chi2[0])):
-        raise ValueError(f"This fit found no heart to sample around: {found.verdict[0]}")
+        raise ValueError(
+            f"This fit found no heart to sample around: {found.verdict[0]}"
+        )
     rng = generator(key)
     if method == "nuts":
         from calibration.nuts import nuts

@@ -64,9 +64,10 @@ class Target:
 
     def __call__(self, z: np.ndarray) -> tuple[np.ndarray, Prediction]:
         """Log posterior density (up to a constant) and prediction at every row."""
-        start = np.asarray(self.fit.state) + (z - np.asarray(self.fit.z)) @ np.asarray(
-            self.fit.state_jacobian
-        ).T
+        start = (
+            np.asarray(self.fit.state)
+            + (z - np.asarray(self.fit.z)) @ np.asarray(self.fit.state_jacobian).T
+        )
         likelihood, predictions = predict_many(self.fit.problem, z, start)
         value = likelihood - 0.5 * (z**2).sum(-1)
         self.failed += int((~np.isfinite(value)).sum())
@@ -192,11 +193,15 @@ def tempered(
     log_q = proposal.log_density(z)
     dead = ~np.isfinite(log_p)
     if dead.all():
-        raise ValueError("No draw near the fit has a periodic beat; look at its verdict.")
+        raise ValueError(
+            "No draw near the fit has a periodic beat; look at its verdict."
+        )
     beta, scale, rates, steps = 0.0, 1.0, [], 0
     while beta < 1.0:
         ratio = np.where(np.isfinite(log_p), log_p - log_q, -np.inf)
-        finite = np.where(np.isfinite(ratio), ratio, ratio[np.isfinite(ratio)].min() - 700)
+        finite = np.where(
+            np.isfinite(ratio), ratio, ratio[np.isfinite(ratio)].min() - 700
+        )
         after = _next_temperature(finite, beta, 0.5)
         log_w = np.where(np.isfinite(ratio), (after - beta) * finite, -np.inf)
         log_w = log_w - log_w.max()

@@ -33,7 +33,9 @@ LIMITS = (
     "The circulation is a lumped loop: no wave travel; arterial pressures away from "
     "the aorta pass a transfer element that is not the patient's own.",
     "Calibrated with the reflex at rest; a what-if lets it act about the patient's own "
-    "mean pressure, with a gain drawn from its prior: nothing measured at rest tells it.",
+    "mean pressure, with a gain from its prior: nothing measured at rest tells it.",
+    "A bolus counts with 70 % of its volume, as at the end of the infusion; what it does "
+    "fades within the hour, and is not shown fading.",
     "A what-if is a new steady state: minutes, not hours; no hormones, no kidneys.",
 )
 
@@ -51,7 +53,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _spread(values: np.ndarray) -> Spread:
+def _spread(values: Any) -> Spread:
     low, middle, high = np.quantile(np.asarray(values), [0.05, 0.5, 0.95])
     return float(middle), float(low), float(high)
 
@@ -82,10 +84,11 @@ def parameter_rows(twin: "Twin") -> tuple[ParameterRow, ...]:
     space = twin.start.space
     known = parameters(twin.start.model)
     after = jax.vmap(space.physical)(jnp.asarray(twin.draws))
-    ends = [space.quantiles(p) for p in (0.5, 0.05, 0.95)]
+    middle, low, high = (space.quantiles(p) for p in (0.5, 0.05, 0.95))
     rows = []
     for k, free in enumerate(space.free):
-        prior = tuple(float(e[free.name]) for e in ends)
+        name = free.name
+        prior = (float(middle[name]), float(low[name]), float(high[name]))
         about = known.get(free.name)
         meaning = about.doc if about else "start of the model's beat in the recording"
         rows.append(
@@ -115,7 +118,7 @@ def _waveforms(twin: "Twin") -> tuple[WaveformPanel, ...]:
                 title, o.unit, t, middle, low, high, t, measured, rmse, fitted
             )
         )
-    waves = twin.rest.waves
+    waves = {k: np.asarray(v) for k, v in twin.rest.waves.items()}
     for key, title in (
         ("pressure.aortic_root", "Aortic pressure"),
         ("pressure.left_ventricle", "Left ventricular pressure"),
@@ -139,7 +142,7 @@ def _loops(twin: "Twin") -> tuple[LoopPanel, ...]:
                 "after_pressure": asked["waves"][pressure][rows],
                 "after_title": f"after {asked['title']}",
             }
-        waves = twin.rest.waves
+        waves = {k: np.asarray(v) for k, v in twin.rest.waves.items()}
         panels.append(
             LoopPanel(
                 chamber.replace("_", " ").capitalize(),
@@ -177,7 +180,9 @@ def _seen(twin: "Twin") -> tuple[str, ...]:
                 "is shown is what was assumed."
             )
         elif row.sd_ratio > 0.5:
-            said.append(f"{row.name}: partly seen; the data narrow it by {share:.0f} %.")
+            said.append(
+                f"{row.name}: partly seen; the data narrow it by {share:.0f} %."
+            )
         else:
             said.append(f"{row.name}: identified; the data narrow it by {share:.0f} %.")
     return tuple(said)
@@ -193,7 +198,9 @@ def _whatifs(twin: "Twin") -> tuple[WhatIfTable, ...]:
                 for r in asked["rows"]
             ),
             f"{asked['draws']} draws"
-            + (f", {asked['draws_lost']} without a beat" if asked["draws_lost"] else ""),
+            + (
+                f", {asked['draws_lost']} without a beat" if asked["draws_lost"] else ""
+            ),
         )
         for asked in twin.asked
     )

@@ -21,14 +21,15 @@ from jaxtyping import Array, Float
 from calibration.fit import Fit, fit
 from calibration.lanes import in_chunks
 from calibration.misfit import Problem
-from calibration.observations import Waveform
+from calibration.posterior import Posterior, sample_fit
 from cordax import build, store
 from cordax.record import Record, from_payload
 from physio.hemodynamics.baroreflex import LOOP_GAIN_AT_UNIT_GAIN, Baroreflex
 from physio.hemodynamics.indices import UNITS, beat_mean
 from physio.parameters import parameters
 
-DRAWS = 256
+DRAWS = 255  # with the most probable one, whole chunks of lanes
+STARTS = 6
 _LANES = 64
 _PHASES = 100  # points of a beat that are kept for pictures
 _WAVES = ("pressure", "volume")
@@ -94,7 +95,7 @@ def _treated(problem: Problem, treatment: Any, z: Array, gain: Array) -> Draw:
     return jax.vmap(one)(z, gain)
 
 
-def _spread(values: np.ndarray) -> tuple[float, float, float]:
+def _spread(values: Any) -> tuple[float, float, float]:
     low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
     return float(middle), float(low), float(high)
 
@@ -284,21 +285,44 @@ def _same_leaves(model: Any, stored: dict[str, float], folder: Path) -> None:
     ]
     if different:
         raise store.StoreError(
-            f"{folder}: {', '.join(sorted(different)[:4])} differ from what this cordax "
-            "builds from the record. Calibrate again: cordax fit PATIENT "
+            f"{folder}: {', '.join(sorted(different)[:4])} differ from what this "
+            "cordax builds from the record. Calibrate again: cordax fit PATIENT "
             f"-o {folder} --force"
         )
 
 
 def load(folder: str | Path, *, model: Any = None) -> Twin:
-    """Read a twin folder; ``model`` where it was made with a circulation of your own."""
+    """Read a twin folder; ``model`` where it is a circulation of your own."""
     return Twin.load(folder, model)
 
 
-def _laplace(found: Fit, key: Array, n: int) -> np.ndarray:
-    root = np.linalg.cholesky(np.asarray(found.covariance))
-    normal = np.asarray(jax.random.normal(key, (n, root.shape[0])))
-    return np.asarray(found.z) + normal @ root.T
+def _diagnostics(found: Fit, posterior: Posterior) -> dict[str, Any]:
+    numbers = {k: float(v) for k, v in posterior.diagnostics.items()}
+    return {
+        "method": posterior.method,
+        "chi2": float(found.chi2[0]),
+        "starts": STARTS,
+        "starts_converged": int(found.converged.sum()),
+        **{k: v for k, v in numbers.items() if np.isfinite(v)},
+    }
+
+
+def _made(
+    record: Record, start: build.Start, found: Fit, posterior: Posterior, seed: int
+) -> Twin:
+    key = jax.random.fold_in(jax.random.key(seed), 2)
+    normal = jax.random.normal(key, (posterior.z.shape[0],))
+    return Twin(
+        record=record,
+        start=start,
+        z=np.asarray(found.z),
+        draws=np.asarray(posterior.z),
+        gains=np.asarray(jax.vmap(start.reflex_gain.value)(normal)),
+        sd_ratio=np.asarray([posterior.shrinkage[n] for n in start.space.names]),
+        verdict=(*found.verdict, *posterior.verdict),
+        diagnostics=_diagnostics(found, posterior),
+        seed=seed,
+    )
 
 
 def calibrate(
@@ -306,46 +330,34 @@ def calibrate(
 ) -> Twin:
     """A twin of a patient record: fit, posterior draws, diagnostics.
 
-    Raises ``ValueError`` where no start reaches a periodic beat.
+    Raises ``ValueError`` where no start reaches a periodic beat. A
+    ``KeyboardInterrupt`` while sampling carries the twin that Laplace's
+    approximation gives as ``twin``.
     """
     start = build.start(record)
-    keys = jax.random.split(jax.random.key(seed), 3)
-    most = 40
+    key = jax.random.key(seed)
 
     def told(iteration: int, objective: float) -> None:
         progress("fit", min(1.0, iteration / 15))
 
     found = fit(
         start.model, start.space, start.observations, start.experiment,
-        starts=6, key=keys[0], max_iterations=most, progress=told,
+        starts=STARTS, key=jax.random.fold_in(key, 0), progress=told,
     )  # fmt: skip
     if not found.ok:
         raise ValueError(f"{record.id}: {' '.join(found.verdict)}")
-    progress("posterior", 0.0)
-    draws = _laplace(found, keys[1], DRAWS)
-    gains = np.asarray(
-        jax.vmap(start.reflex_gain.value)(jax.random.normal(keys[2], (DRAWS,)))
-    )
-    twin = Twin(
-        record, start, np.asarray(found.z), draws, gains,
-        np.sqrt(np.diag(np.asarray(found.covariance))), found.verdict,
-        {"method": "Laplace", "chi2": float(found.chi2[0]),
-         "starts_converged": int(found.converged.sum()), "starts": 6},
-        seed,
-    )  # fmt: skip
-    good = np.asarray(twin.rest.ok)[1:]
-    progress("posterior", 1.0)
-    if good.all():
-        return twin
-    kept = np.flatnonzero(good)
-    again = kept[np.arange(DRAWS) % kept.size]
-    return Twin(
-        record, start, twin.z, draws[again], gains, twin.sd_ratio, twin.verdict,
-        {**twin.diagnostics, "draws_without_a_beat": int((~good).sum())}, seed,
-    )  # fmt: skip
-
-
-def wave_of(twin: Twin, observation: Waveform) -> np.ndarray:
-    """What every draw predicts for a waveform, (n_draw + 1, n_t)."""
-    place = twin.start.observations.index(observation)
-    return np.asarray(twin.rest.values[place])
+    try:
+        posterior = sample_fit(
+            found,
+            key=jax.random.fold_in(key, 1),
+            draws=DRAWS,
+            progress=lambda n, share: progress("posterior", min(1.0, float(share))),
+        )
+    except KeyboardInterrupt as stop:
+        rough = sample_fit(
+            found, key=jax.random.fold_in(key, 1), method="laplace", draws=DRAWS
+        )
+        interrupted: Any = stop
+        interrupted.twin = _made(record, start, found, rough, seed)
+        raise
+    return _made(record, start, found, posterior, seed)

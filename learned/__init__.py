@@ -1,1 +1,1 @@
-"""Learned residuals, closures, surrogates and generative parts (none is shipped yet)."""
+"""Learned residuals, closures, surrogates and generative parts (none shipped yet)."""

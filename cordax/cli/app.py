@@ -68,7 +68,6 @@ app.command("export")(twins.export)
 app.command("patients")(records.patients)
 app.add_typer(records.app, name="record")
 app.command("doctor")(check.doctor)
-app.add_typer(check.bench, name="bench")
 
 
 def run(arguments: list[str]) -> int:

@@ -98,7 +98,7 @@ def test_the_version(capsys):
 @pytest.mark.parametrize(
     "verb",
     ["fit", "demo", "whatif", "report", "export", "patients", "doctor"]
-    + ["record new", "record check", "bench fluid-response", "bench ventilation"],
+    + ["record new", "record check"],
 )
 def test_every_verb_explains_itself_with_an_example(capsys, verb):
     code, said, _ = call(capsys, *verb.split(), "--help")
@@ -328,15 +328,3 @@ def test_a_renderer_that_crashes_is_told(monkeypatch):
     monkeypatch.setattr(doctor, "_RENDER", "import time; time.sleep(60)")
     monkeypatch.setattr(doctor, "_RENDER_LIMIT_S", 1)
     assert "did not answer" in doctor.renderer()
-
-
-def test_bench_names_a_missing_file(capsys, here, monkeypatch):
-    module = types.ModuleType("cordax.bench")
-    scores = {"map": {"n": 3, "rmse": 1.5}}
-    module.fluid_response = types.SimpleNamespace(run=lambda *a, **k: scores)
-    monkeypatch.setitem(sys.modules, "cordax.bench", module)
-    assert call(capsys, "bench", "fluid-response", "none.csv")[0] == 1
-    Path("a.csv").write_text("id\n")
-    code, said, _ = call(capsys, "bench", "fluid-response", "a.csv", "--json")
-    assert code == 0
-    assert json.loads(said) == scores

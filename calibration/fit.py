@@ -121,13 +121,13 @@ def _remarkable(space: Space, z: np.ndarray) -> list[str]:
         if np.isfinite(near) and min(value - least, most - value) < near:
             bound = least if value - least < most - value else most
             said.append(
-                f"{free.name} = {value:.4g} sits at its bound {bound:.4g}: the data ask "
-                "for more than the Space allows."
+                f"{free.name} = {value:.4g} sits at its bound {bound:.4g}: the data "
+                "ask for more than the Space allows."
             )
         elif abs(z[k]) > FAR:
             said.append(
-                f"{free.name} = {value:.4g} is {abs(z[k]):.1f} prior sd from its median: "
-                "check the prior, or what was measured."
+                f"{free.name} = {value:.4g} is {abs(z[k]):.1f} prior sd from its "
+                "median: check the prior, or what was measured."
             )
     return said
 

@@ -109,7 +109,9 @@ class Profile(eqx.Module):
         """What the profile says about the parameter."""
         low, high = float(self.lower), float(self.upper)
         if np.isfinite(low) and np.isfinite(high):
-            return f"{self.name} is seen: 95 % profile interval {low:.4g} to {high:.4g}."
+            return (
+                f"{self.name} is seen: 95 % profile interval {low:.4g} to {high:.4g}."
+            )
         if np.isfinite(low):
             return f"{self.name} is seen from below only: at least {low:.4g}."
         if np.isfinite(high):
@@ -154,7 +156,9 @@ def profile(
     )  # fmt: skip
     chi2 = 2.0 * found.objective
     rise = chi2 - chi2.min()
-    value = np.array([float(fit.space.physical(jnp.asarray(row))[name]) for row in found.z])
+    value = np.array(
+        [float(fit.space.physical(jnp.asarray(row))[name]) for row in found.z]
+    )
     middle = int(rise.argmin())
     lower = _crossing(value[middle::-1], rise[middle::-1])
     upper = _crossing(value[middle:], rise[middle:])
@@ -191,14 +195,16 @@ def sobol(
     if n < 2 or n & (n - 1):
         raise ValueError(f"n={n}; a power of two is wanted, such as 256.")
     size = problem.space.size
-    points = stats.qmc.Sobol(2 * size, seed=seed).random(n)
+    points = stats.qmc.Sobol(2 * size, rng=seed).random(n)
     both = width * stats.norm.ppf(np.clip(points, 1e-9, 1.0 - 1e-9))
     a, b = both[:, :size], both[:, size:]
     mixed = np.repeat(a[None], size, axis=0)
     for k in range(size):
         mixed[k, :, k] = b[:, k]
     z = np.concatenate([a, b, mixed.reshape(-1, size)])
-    _, seen = predict_many(problem, z, np.tile(np.asarray(problem.start()), (len(z), 1)))
+    _, seen = predict_many(
+        problem, z, np.tile(np.asarray(problem.start()), (len(z), 1))
+    )
     ok = seen.ok.reshape(size + 2, n)
     rows = ok.all(axis=0)
     first, total = {}, {}
@@ -212,4 +218,3 @@ def sobol(
         first[name] = jnp.asarray((f_b * (f_mixed - f_a)).mean(axis=1) / variance)
         total[name] = jnp.asarray(0.5 * ((f_mixed - f_a) ** 2).mean(axis=1) / variance)
     return Sobol(first, total, problem.space.names, len(z), int((~ok).sum()))
-

@@ -123,8 +123,9 @@ def descend(
         if rows.size == 0:
             break
         step, promised = _step(
-            at.jacobian[rows], at.residuals[rows], z[rows], weight[rows], damp[rows]
-        )
+            np.asarray(at.jacobian[rows]), np.asarray(at.residuals[rows]), z[rows],
+            weight[rows], damp[rows],
+        )  # fmt: skip
         done = (promised < _GAIN) | (damp[rows] > _STUCK)
         converged[rows[done]] = promised[done] < 1e-3
         active[rows[done]] = False

@@ -94,10 +94,7 @@ def _wave(
 ) -> Array:
     quantity, element = o.kind.split(".", 1)
     away = o.site not in ("", "aortic")
-    if o.site:
-        samples = _aorta(beat)
-    else:
-        samples = getattr(beat.observed, quantity)[element]
+    samples = _aorta(beat) if o.site else getattr(beat.observed, quantity)[element]
     transfer = experiment.transfers[o.site] if away else None
     series = harmonics(beat.t, samples, transfer)
     shift = _named(o.shift, nuisances) / (beat.t[-1] - beat.t[0])
@@ -137,7 +134,7 @@ def predict(
 def residuals(
     observations: Observations, values: tuple[Array, ...], role: str = "likelihood"
 ) -> Float[Array, " n_r"]:
-    """(predicted - measured) / sd of one role, waveforms weighted, one after another."""
+    """(predicted - measured) / sd of one role, waveforms weighted, in their order."""
     parts = [
         jnp.ravel((value - o.values) / o.total_sd * o.weight)
         for o, value in zip(observations, values, strict=True)

@@ -144,7 +144,8 @@ def _trust(told: dict[str, float], ess: float) -> tuple[str, ...]:
         said.append(f"{told['divergences']:.0f} divergent trajectories.")
     if told["failed"] > 0.05 * told["evaluations"]:
         said.append(
-            f"{told['failed']:.0f} of {told['evaluations']:.0f} draws had no periodic beat."
+            f"{told['failed']:.0f} of {told['evaluations']:.0f} draws had no "
+            "periodic beat."
         )
     return tuple(said)
 
@@ -244,7 +245,7 @@ def sample(
     starts: int = 8,
     **options: Any,
 ) -> Posterior:
-    """Fit, then sample the posterior: :func:`calibration.fit` and :func:`sample_fit`."""
+    """Fit, then sample: :func:`calibration.fit` and :func:`sample_fit`."""
     found = fit(model, space, observations, experiment, starts=starts, key=key)
     return sample_fit(found, key=key, method=method, **options)
 

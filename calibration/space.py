@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from calibration.priors import (
@@ -64,7 +65,7 @@ class Free(eqx.Module):
 
 
 def _check_bounds(free: Free, value: Array) -> None:
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     least, most = free.range()
     if not bool((value > least) & (value < most)):

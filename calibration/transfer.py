@@ -10,6 +10,9 @@ kept; near a quarter wave, 1/(4 d), the pulse is amplified. Applied to a periodi
 beat harmonic by harmonic.
 """
 
+# pyright: reportArgumentType=false
+# A param field converts the number it is given: the type checker does not know.
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float

@@ -34,8 +34,8 @@ LIMITS = (
     "the aorta pass a transfer element that is not the patient's own.",
     "Calibrated with the reflex at rest; a what-if lets it act about the patient's own "
     "mean pressure, with a gain from its prior: nothing measured at rest tells it.",
-    "A bolus counts with 70 % of its volume, as at the end of the infusion; what it does "
-    "fades within the hour, and is not shown fading.",
+    "A bolus counts with 70 % of its volume, as at the end of the infusion; what it "
+    "does fades within the hour, and is not shown fading.",
     "A what-if is a new steady state: minutes, not hours; no hormones, no kidneys.",
 )
 

@@ -1,0 +1,181 @@
+"""The fit's derivatives, recovery of known patients, and what it says in words."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from synthetic_patient import SPACE, TRUTH, problem_at
+
+from calibration import (
+    Experiment,
+    Free,
+    LogNormal,
+    Normal,
+    Observation,
+    Problem,
+    Space,
+    fit,
+    fit_many,
+)
+from calibration.lanes import linearise_many, predict_many
+from calibration.misfit import residuals
+from physio.parameters import get
+
+
+def _objective(problem, z, start):
+    """The MAP objective at rows of z, by the primal program alone."""
+    likelihood, seen = predict_many(problem, z, start)
+    assert seen.ok.all()
+    return -likelihood + 0.5 * (z**2).sum(-1)
+
+
+def test_the_gradient_through_the_periodic_beat_is_that_of_differences(problem):
+    z = np.asarray([0.3, 0.2, -0.4, 0.1, 0.2, -0.5])
+    start = np.asarray(problem.start())[None]
+    at = linearise_many(problem, z[None], start)
+    gradient = at.jacobian[0].T @ at.residuals[0] + z
+    # fourth-order central differences; h balances truncation against the 1e-8 to
+    # which the beat is settled
+    h, n = 1e-3, z.size
+    steps = np.concatenate([k * h * np.eye(n) for k in (-2, -1, 1, 2)])
+    near = at.prediction.state + steps @ at.state_jacobian[0].T
+    f = _objective(problem, z + steps, near).reshape(4, n)
+    central = (f[0] - 8.0 * f[1] + 8.0 * f[2] - f[3]) / (12.0 * h)
+    error = np.abs(gradient - central) / np.abs(central).max()
+    assert error.max() < 1e-5, error
+
+
+def test_a_known_patient_is_recovered(problem, found):
+    assert found.ok
+    assert found.converged.all()
+    # noise-free: what is left is the pull of the prior, a share of the posterior sd
+    sd = np.sqrt(np.diag(found.covariance))
+    assert (np.abs(found.z - TRUTH) < np.maximum(1.0 * sd, 0.02)).all()
+    assert (sd[[0, 1, 3, 4, 5]] < 0.5).all()
+    # without the prior's pull the data themselves are met
+    assert all(abs(float(r)) < 0.5 for r in found.residuals.values())
+    assert found.verdict == ("Every observation is explained within 2 sd.",)
+    np.testing.assert_allclose(
+        get(found.model, "systemic.resistance"), found.physical["systemic.resistance"]
+    )
+
+
+def test_a_check_is_predicted_but_not_fitted(problem, found):
+    assert found.jacobian.shape[0] == 4 + 64
+    assert "systemic_resistance" in found.predictions
+    assert abs(float(found.residuals["systemic_resistance"])) < 2.0
+
+
+def test_starts_agree_and_the_best_is_first(found):
+    assert (np.diff(found.chi2) >= 0.0).all()
+    # two orders below the 3.84 of a 95 % interval
+    assert float(found.chi2[-1] - found.chi2[0]) < 0.04
+
+
+def test_recovery_within_intervals_under_noise():
+    inside = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        z = rng.normal(size=6) * 0.7
+        patient = problem_at(z, rng.normal(size=68))
+        f = fit(
+            patient.model, SPACE, patient.observations, patient.experiment,
+            starts=2, key=jax.random.key(seed),
+        )  # fmt: skip
+        assert f.ok
+        sd = np.sqrt(np.diag(f.covariance))
+        inside.append(np.abs(np.asarray(f.z) - z) < 1.645 * sd)
+    # 36 nominal 90 % intervals; 0.72 is the 1 in 1000 quantile of the binomial
+    assert np.mean(inside) > 0.72
+
+
+def test_the_progress_of_a_fit_is_told(problem):
+    told = []
+    fit(
+        problem.model, SPACE, problem.observations, problem.experiment, starts=1,
+        progress=lambda k, value: told.append((k, value)),
+    )  # fmt: skip
+    assert [k for k, _ in told] == list(range(1, len(told) + 1))
+    assert told[-1][1] <= told[0][1]
+
+
+def test_an_impossible_observation_is_named(problem):
+    absurd = Observation("cardiac_output", 9.0, 0.05, "L/min", discrepancy_sd=0.0)
+    seen = tuple(
+        absurd if o.kind == "cardiac_output" else o for o in problem.observations
+    )
+    f = fit(problem.model, SPACE, seen, problem.experiment, starts=1)
+    assert any("is not explained" in line for line in f.verdict)
+    assert any("prior sd from its median" in line for line in f.verdict)
+
+
+def test_residuals_are_in_sd_and_keep_their_order(problem):
+    values = tuple(o.values + o.total_sd for o in problem.observations)
+    r = residuals(problem.observations, values)
+    np.testing.assert_allclose(r[:4], 1.0, rtol=1e-9)
+    np.testing.assert_allclose(jnp.sum(r[4:] ** 2), 20.0, rtol=1e-9)
+    assert residuals(problem.observations, values, "check").shape == (1,)
+
+
+def _door(problem, **changed):
+    given = {
+        "model": problem.model, "space": SPACE, "observations": problem.observations,
+        "experiment": problem.experiment,
+    }  # fmt: skip
+    return fit(**{**given, **changed})
+
+
+def test_the_door_refuses_in_words(problem):
+    nowhere = Space((*SPACE.free, Free("systemic.resistence", LogNormal(1.0, 0.1))))
+    with pytest.raises(KeyError, match=r"Nearest.*systemic\.resistance"):
+        _door(problem, space=nowhere)
+    with pytest.raises(ValueError, match='"radial_shift" free|radial_shift'):
+        _door(problem, space=Space(SPACE.free[:-1]))
+    unused = Space((*SPACE.free, Free("offset", Normal(0.0, 1.0), of="nuisance")))
+    with pytest.raises(ValueError, match="No waveform of these observations"):
+        _door(problem, space=unused)
+    more = (*problem.observations, Observation("wedge_pressure", 9.0, 2.0, "mmHg"))
+    with pytest.raises(ValueError, match="not among the features"):
+        _door(problem, observations=more)
+    with pytest.raises(ValueError, match="at least one start"):
+        _door(problem, starts=0)
+
+
+def test_every_feature_of_the_default_experiment_can_be_predicted(problem):
+    seen = (Observation("wedge_pressure", 9.0, 2.0, "mmHg"),)
+    Problem(problem.model, Space(SPACE.free[:1]), seen, Experiment()).check()
+
+
+@pytest.mark.slow
+def test_patients_in_one_batch_are_the_same_as_alone(problem, found):
+    other = problem_at(0.5 * TRUTH)
+    both = fit_many(
+        [problem.model] * 2,
+        [SPACE] * 2,
+        [problem.observations, other.observations],
+        [problem.experiment] * 2,
+    )
+    # to the tolerance at which a descent stops
+    np.testing.assert_allclose(both[0].z, found.z, atol=2e-3)
+    assert both[1].ok
+    assert np.abs(both[1].z - 0.5 * TRUTH).max() < 0.5
+    with pytest.raises(ValueError, match="cannot be one batch"):
+        fit_many(
+            [problem.model] * 2, [SPACE] * 2,
+            [problem.observations, other.observations[:-1]], [problem.experiment] * 2,
+        )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_jacobian_is_that_of_a_four_times_finer_grid(problem):
+    z = np.zeros((1, 6))
+    start = np.asarray(problem.start())[None]
+    fine = Problem(
+        problem.model, SPACE, problem.observations,
+        Experiment(problem.experiment.features, steps_per_beat=1600),
+    )  # fmt: skip
+    coarse_at, fine_at = (linearise_many(p, z, start) for p in (problem, fine))
+    scale = np.abs(fine_at.jacobian[0]).max(axis=1, keepdims=True)
+    error = np.abs(coarse_at.jacobian[0] - fine_at.jacobian[0]) / scale
+    assert error[:4].max() < 5e-4  # the numbers
+    assert error[4:].max() < 5e-3  # samples of a waveform with kinks at the valves

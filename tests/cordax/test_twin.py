@@ -1,0 +1,70 @@
+"""A twin of a real patient: calibrated, asked, saved and loaded."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cordax import record
+from cordax.patients import find
+from cordax.store import StoreError
+from cordax.twin import Twin, calibrate
+
+
+@pytest.fixture(scope="module")
+def twin():
+    return calibrate(record.read(find("periop")))
+
+
+def test_every_measurement_is_explained(twin):
+    rows = twin.summary()["observations"]
+    assert len(rows) == 7
+    assert max(abs(row["residual"]) for row in rows) < 2.0
+
+
+def test_the_interval_of_what_was_measured_is_narrower_than_the_prior(twin):
+    ratio = dict(zip(twin.start.space.names, twin.sd_ratio, strict=True))
+    assert ratio["systemic.resistance"] < 0.7
+    # nothing measured at rest in the arteries tells the right ventricle's stiffness
+    assert ratio["right_ventricle.passive_elastance"] > 0.7
+
+
+def test_nothing_given_changes_nothing(twin):
+    for row in twin.whatif(["fluid_bolus=0mL"])["rows"]:
+        # the beats are periodic to 1e-8; slopes and peaks magnify that
+        assert np.allclose(row["change"], 0.0, atol=1e-6 * abs(row["before"][0]) + 1e-6)
+
+
+def test_a_vasodilator_lowers_pressure_and_the_table_says_what_the_reflex_did(twin):
+    found = twin.whatif(["vasodilator=0.8"])
+    rows = {row["index"]: row for row in found["rows"]}
+    middle, low, high = rows["mean_pressure"]["change"]
+    assert low < middle < high < 0.0
+    assert rows["cardiac_output"]["change"][0] > 0.0
+    assert found["reflex"].startswith("blunted")
+
+
+def test_a_dose_the_heart_does_not_bear_is_refused(twin):
+    with pytest.raises(ValueError, match="smaller"):
+        twin.whatif(["haemorrhage=4500mL"])
+
+
+def test_save_and_load_give_the_same_answers(twin, tmp_path):
+    twin.save(tmp_path / "twin")
+    again = Twin.load(tmp_path / "twin")
+    one, two = (t.whatif(["inotrope=1.2"])["rows"] for t in (twin, again))
+    assert [r["index"] for r in one] == [r["index"] for r in two]
+    for a, b in zip(one, two, strict=True):
+        assert np.allclose(a["after"], b["after"], rtol=1e-9)
+    with pytest.raises(FileExistsError):
+        twin.save(tmp_path / "twin")
+
+
+def test_a_leaf_that_is_not_what_cordax_builds_is_refused(twin, tmp_path):
+    twin.save(tmp_path / "twin")
+    path = tmp_path / "twin" / "twin.json"
+    plain = json.loads(path.read_text())
+    plain["model"]["leaves"]["systemic.resistance"] *= 1.01
+    path.write_text(json.dumps(plain))
+    with pytest.raises(StoreError, match="systemic.resistance"):
+        Twin.load(tmp_path / "twin")

@@ -76,9 +76,9 @@ class Fit(eqx.Module):
             zip(self.space.names, jnp.sqrt(jnp.diag(self.covariance)), strict=True)
         )
 
-    def guess(self, z: Float[Array, "*n n_z"]) -> Float[Array, "*n n_y"]:
+    def guess(self, z: Float[Array, " n_z"]) -> Float[Array, " n_y"]:
         """The periodic state expected at z, to first order."""
-        return self.state + (z - self.z) @ self.state_jacobian.T
+        return self.state + self.state_jacobian @ (z - self.z)
 
 
 def _in_sd(problem: Problem, values: tuple[Any, ...]) -> dict[str, Array]:

@@ -8,6 +8,7 @@ say nothing. Profiles and Sobol indices answer the same without linearising.
 from collections.abc import Callable
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -73,8 +74,13 @@ def prior_only(shrinkage: dict[str, Array]) -> tuple[str, ...]:
 
 def sentences(source: Fit | Posterior) -> tuple[str, ...]:
     """A plain sentence for every parameter the data see badly or not at all."""
+    return told(source.shrinkage)
+
+
+def told(shrinkage: dict[str, Array]) -> tuple[str, ...]:
+    """The sentences of given ratios of posterior to prior sd."""
     said = []
-    for name, ratio in source.shrinkage.items():
+    for name, ratio in shrinkage.items():
         share = float(ratio)
         if share > PRIOR_ONLY:
             said.append(
@@ -152,7 +158,7 @@ def profile(
     held[:, k] = True
     found = descend(
         lambda rows, z, start: linearise_many(fit.problem, z, start),
-        z, np.asarray(fit.guess(jnp.asarray(z))), held=held, progress=progress,
+        z, np.asarray(jax.vmap(fit.guess)(jnp.asarray(z))), held=held, progress=progress,
     )  # fmt: skip
     chi2 = 2.0 * found.objective
     rise = chi2 - chi2.min()

@@ -107,6 +107,8 @@ def _check(observation: Any, name: str) -> None:
         raise ValueError(f"{name}: role={observation.role!r}; it is one of {ROLES}.")
     if observation.site not in SITES:
         raise ValueError(f"{name}: site={observation.site!r}; it is one of {SITES}.")
+    if not bool(jnp.all(jnp.isfinite(jnp.asarray(observation.values)))):
+        raise ValueError(f"{name}: a value is not finite. Leave it out.")
     if not bool(jnp.isfinite(observation.sd) & (observation.sd > 0.0)):
         raise ValueError(
             f"{name}: sd={float(observation.sd)}; a measurement's standard deviation "
@@ -114,8 +116,6 @@ def _check(observation: Any, name: str) -> None:
         )
     if not bool(observation.discrepancy_sd >= 0.0):
         raise ValueError(f"{name}: discrepancy_sd must be 0 or more.")
-    if not bool(jnp.all(jnp.isfinite(jnp.asarray(observation.values)))):
-        raise ValueError(f"{name}: a value is not finite. Leave it out.")
 
 
 class Observation(eqx.Module):

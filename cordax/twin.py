@@ -16,6 +16,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from calibration.fit import Fit, fit
@@ -26,7 +27,9 @@ from cordax import build, store
 from cordax.record import Record, from_payload
 from physio.hemodynamics.baroreflex import LOOP_GAIN_AT_UNIT_GAIN, Baroreflex
 from physio.hemodynamics.indices import UNITS, beat_mean
+from physio.inputs import at_mean
 from physio.parameters import parameters
+from physio.simulate import march
 
 DRAWS = 255  # with the most probable one, whole chunks of lanes
 STARTS = 6
@@ -43,12 +46,18 @@ def _silent(phase: str, share: float) -> None:
 
 
 class Draw(eqx.Module):
-    """What is kept of one draw's beat: indices, predictions, and waves by phase."""
+    """What is kept of one draw's beat: indices, predictions, waves by phase, and the
+    mean pressure that the reflex senses."""
 
     features: dict[str, Array]
     values: tuple[Array, ...]
     waves: dict[str, Array]
+    sensed: Array
     ok: Array
+
+
+def _sensed(beat: Any) -> Array:
+    return beat_mean(beat.t, beat.observed.pressure["systemic_arteries"])
 
 
 def _waves(beat: Any) -> dict[str, Array]:
@@ -68,31 +77,35 @@ def _at_rest(problem: Problem, z: Array) -> Draw:
 
     def one(z: Array) -> Draw:
         model, experiment, _ = problem.pushed(z)
-        _, beat = experiment.beat(model)
-        prediction = problem.predict(z, problem.start())
-        return Draw(prediction.features, prediction.values, _waves(beat), prediction.ok)
+        seen = problem.predict(z, problem.start())
+        state = ravel_pytree(model.initial_state())[1](seen.state)
+        beat = march(
+            model, inputs=at_mean(experiment.inputs), y0=state, beats=1,
+            steps_per_beat=experiment.steps_per_beat,
+        )  # fmt: skip
+        return Draw(seen.features, seen.values, _waves(beat), _sensed(beat), seen.ok)
 
     return jax.vmap(one)(z)
 
 
 @eqx.filter_jit
-def _treated(problem: Problem, treatment: Any, z: Array, gain: Array) -> Draw:
-    """The beats of draws after a treatment, the reflex at rest before it."""
+def _treated(
+    problem: Problem, treatment: Any, z: Array, gain: Array, sensed: Array
+) -> Draw:
+    """The beats of draws after a treatment; before it the reflex was at rest."""
 
-    def one(z: Array, gain: Array) -> Draw:
+    def one(z: Array, gain: Array, sensed: Array) -> Draw:
         model, experiment, _ = problem.pushed(z)
-        rest, beat = experiment.beat(model)
-        sensed = beat_mean(beat.t, beat.observed.pressure["systemic_arteries"])
         reflex = Baroreflex(gain, sensed)
         awake = eqx.tree_at(
             lambda m: m.reflex, model, reflex, is_leaf=lambda x: x is None
         )
         periodic, after = experiment.beat(treatment(awake))
         features = experiment.features(after, periodic.system)
-        ok = rest.ok & periodic.ok & after.ok
-        return Draw(features, (), _waves(after), ok)
+        ok = periodic.ok & after.ok
+        return Draw(features, (), _waves(after), _sensed(after), ok)
 
-    return jax.vmap(one)(z, gain)
+    return jax.vmap(one)(z, gain, sensed)
 
 
 def _spread(values: Any) -> tuple[float, float, float]:
@@ -149,8 +162,9 @@ class Twin:
         z = np.concatenate([self.z[None], self.draws])
         gains = np.concatenate([[np.median(self.gains)], self.gains])
         return in_chunks(
-            lambda z, gain: _treated(self.problem, treatment, z, gain), _LANES, z, gains
-        )
+            lambda z, gain, sensed: _treated(self.problem, treatment, z, gain, sensed),
+            _LANES, z, gains, self.rest.sensed,
+        )  # fmt: skip
 
     def whatif(self, treatments: Sequence[str]) -> dict[str, Any]:
         """Every index before and after treatments given together, and its change.

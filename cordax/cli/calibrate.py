@@ -114,7 +114,8 @@ def demo(
 
     print_whatif(treatment, change)
     out.print(f"Twin: {output}  (seed {seed})", highlight=False)
-    out.print(f"Report: {path.resolve()}", highlight=False, soft_wrap=True)
+    out.print("Report:")
+    out.print(str(path.resolve()), highlight=False, soft_wrap=True)
 
 
 def _records(patients: list[str]) -> list[Any]:

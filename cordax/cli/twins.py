@@ -121,7 +121,8 @@ def report(
     if json:
         print_json({"report": str(path)})
     else:
-        out.print(f"Report: {path.resolve()}", highlight=False, soft_wrap=True)
+        out.print("Report:")
+        out.print(str(path.resolve()), highlight=False, soft_wrap=True)
 
 
 def export(

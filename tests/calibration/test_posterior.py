@@ -1,11 +1,19 @@
 """Samplers agree with each other, and their diagnostics can fail."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from synthetic_patient import TRUTH
 
-from calibration.identifiability import fisher, prior_only, profile, sentences, sobol
+from calibration.identifiability import (
+    fisher,
+    prior_only,
+    profile,
+    sentences,
+    sobol,
+    told,
+)
 from calibration.pareto import effective, resample, smooth
 from calibration.posterior import sample_fit
 from physio.interventions import scale
@@ -113,17 +121,16 @@ def test_the_spectrum_is_that_of_the_information(found):
     assert seen.sentences()[0].startswith("Best seen")
 
 
-def test_a_parameter_the_data_do_not_see_is_named():
-    told = sentences(_Shrunk({"a": 0.97, "b": 0.7, "c": 0.2}))
-    assert told[0].startswith("a: prior-only")
-    assert told[1].startswith("b: weakly seen")
-    assert len(told) == 2
-    assert prior_only({"a": 0.97, "b": 0.7}) == ("a",)
-
-
-class _Shrunk:
-    def __init__(self, shrinkage):
-        self.shrinkage = shrinkage
+def test_a_parameter_the_data_do_not_see_is_named(found):
+    ratios = {
+        name: jnp.asarray(r) for name, r in zip("abc", (0.97, 0.7, 0.2), strict=True)
+    }
+    lines = told(ratios)
+    assert lines[0].startswith("a: prior-only")
+    assert lines[1].startswith("b: weakly seen")
+    assert len(lines) == 2
+    assert prior_only(ratios) == ("a",)
+    assert sentences(found) == told(found.shrinkage)
 
 
 def test_a_profile_agrees_with_laplace(found):

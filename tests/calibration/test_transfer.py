@@ -23,8 +23,8 @@ def aortic_beat(n=401):
     """A smooth pulse with a fast upstroke and a slow fall, at uneven times."""
     phase = np.linspace(0.0, 1.0, n) ** 1.2
     t = jnp.asarray(PERIOD * phase)
-    shape = np.exp(-(((phase - 0.22) / 0.09) ** 2)) + 0.5 * np.exp(
-        -(((phase - 0.42) / 0.2) ** 2)
+    shape = np.exp(-(((phase - 0.3) / 0.09) ** 2)) + 0.5 * np.exp(
+        -(((phase - 0.5) / 0.17) ** 2)
     )
     return t, jnp.asarray(72.0 + 38.0 * shape)
 

@@ -24,7 +24,7 @@ from physio.system import AbstractRegulated
 
 UNEXPLAINED = 2.0  # residual in sd from which an observation counts as not explained
 FAR = 2.5  # prior sd from the median at which a parameter is remarked upon
-SAME = 0.02  # difference of chi2 within which two starts found the same minimum
+SAME = 0.1  # difference of chi2 within which two starts found the same minimum
 
 
 class Fit(eqx.Module):

@@ -156,9 +156,10 @@ def profile(
     z[:, k] = grid
     held = np.zeros_like(z, bool)
     held[:, k] = True
+    start = np.asarray(jax.vmap(fit.guess)(jnp.asarray(z)))
     found = descend(
         lambda rows, z, start: linearise_many(fit.problem, z, start),
-        z, np.asarray(jax.vmap(fit.guess)(jnp.asarray(z))), held=held, progress=progress,
+        z, start, held=held, progress=progress,
     )  # fmt: skip
     chi2 = 2.0 * found.objective
     rise = chi2 - chi2.min()
@@ -214,7 +215,8 @@ def sobol(
     ok = seen.ok.reshape(size + 2, n)
     rows = ok.all(axis=0)
     first, total = {}, {}
-    for name, values in seen.features.items():
+    scalars = {k: v for k, v in seen.features.items() if v.ndim == 1}
+    for name, values in scalars.items():
         f = values.reshape(size + 2, n)[:, rows]
         f = f - f[:2].mean()
         variance = f[:2].var()

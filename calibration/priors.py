@@ -160,7 +160,8 @@ def bounded_value(
     uncut = (a < -_NO_CUT) & (b > _NO_CUT)
     safe = jnp.where(uncut, 0.0, z)
     a, b = jnp.where(uncut, -1.0, a), jnp.where(uncut, 1.0, b)
-    return prior.value(jnp.where(uncut, z, _inside(z > 0.0, a, b, safe, False)))
+    value = prior.value(jnp.where(uncut, z, _inside(z > 0.0, a, b, safe, False)))
+    return jnp.clip(value, lower, upper)  # a rounding error outside is outside
 
 
 def bounded_normal(

@@ -5,6 +5,7 @@ lanes (``calibration.lanes``), and start from Laplace's approximation at the max
 A draw without a sound periodic beat has log p = -inf and is counted.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ from calibration.pareto import TRUSTED, effective, resample, smooth
 
 _DEGREES = 7.0  # of freedom of the proposal: tails heavier than a posterior's
 _ROUND = 16 * VALUE_LANES
+_CANDIDATES = 100_000  # of the quadratic posterior, from which its draws are taken
+_MOVES = 60
 
 
 @dataclass
@@ -45,11 +48,14 @@ class Student:
         stretch = np.sqrt(_DEGREES / rng.chisquare(_DEGREES, n))
         return self.mean + stretch[:, None] * normal @ self.root.T
 
+    def standard(self, z: np.ndarray) -> np.ndarray:
+        """Coordinates in which location is 0 and scale 1."""
+        return np.linalg.solve(self.root, (z - self.mean).T).T
+
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """Log density up to a constant that all Student distributions here share."""
         n = self.mean.size
-        standard = np.linalg.solve(self.root, (z - self.mean).T)
-        size = (standard**2).sum(0)
+        size = (self.standard(z) ** 2).sum(1)
         spread = np.log(np.abs(np.diag(self.root))).sum()
         return -0.5 * (_DEGREES + n) * np.log1p(size / _DEGREES) - spread
 
@@ -74,15 +80,21 @@ class Target:
         self.evaluated += len(z)
         return value, predictions
 
+    def told(self, tried: list[Draws]) -> tuple[np.ndarray, np.ndarray]:
+        """Every draw with a sound beat so far, and its residuals."""
+        z = np.concatenate([d.z for d in tried])
+        seen = jax.tree.map(
+            lambda *x: np.concatenate(x), *[d.predictions for d in tried]
+        )
+        residuals = np.asarray(jax.vmap(self.fit.problem.residuals)(seen))
+        good = np.asarray(seen.ok) & np.isfinite(residuals).all(1)
+        return z[good], residuals[good]
+
 
 def laplace(fit: Fit) -> Student:
     """The proposal at the maximum a posteriori."""
     root = np.linalg.cholesky(np.asarray(fit.covariance))
     return Student(np.asarray(fit.z), root)
-
-
-def _concatenated(parts: list[Prediction]) -> Prediction:
-    return jax.tree.map(lambda *x: np.concatenate(x), *parts)
 
 
 def _refitted(z: np.ndarray, log_w: np.ndarray) -> Student:
@@ -94,6 +106,60 @@ def _refitted(z: np.ndarray, log_w: np.ndarray) -> Student:
     return Student(mean, np.linalg.cholesky(covariance))
 
 
+@dataclass(frozen=True)
+class Quadratic:
+    """A posterior whose residuals are quadratic in z: cheap, and nearly the model's.
+
+    Fitted to residuals at draws, those far out counting less; ``log_density`` is up
+    to a constant. Unlike a normal it bends as the residuals bend.
+    """
+
+    where: Student
+    coefficients: np.ndarray
+
+    @staticmethod
+    def terms(standard: np.ndarray) -> np.ndarray:
+        """1, every coordinate, every product of two."""
+        rows, columns = np.triu_indices(standard.shape[1])
+        one = np.ones((len(standard), 1))
+        return np.hstack([one, standard, standard[:, rows] * standard[:, columns]])
+
+    @classmethod
+    def fitted(
+        cls, where: Student, z: np.ndarray, residuals: np.ndarray
+    ) -> "Quadratic":
+        """Least squares over the draws ``z`` with their ``residuals``."""
+        standard = where.standard(z)
+        near = 1.0 / (1.0 + (standard**2).mean(1)[:, None])
+        terms = cls.terms(standard)
+        found = np.linalg.lstsq(near * terms, near * residuals, rcond=None)[0]
+        return cls(where, found)
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """Log of likelihood times prior, as far as the quadratic tells it."""
+        residuals = self.terms(self.where.standard(z)) @ self.coefficients
+        return -0.5 * (residuals**2).sum(1) - 0.5 * (z**2).sum(1)
+
+    def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """About independent draws: many of a t distribution resampled, then moved.
+
+        The moves (Metropolis, 2.38 / sqrt(n_z) of the draws' own covariance) reach
+        the tails where the t distribution's draws are few.
+        """
+        many = [self.where.draw(_CANDIDATES // 10, rng) for _ in range(10)]
+        log_w = [self.log_density(z) - self.where.log_density(z) for z in many]
+        z = np.concatenate(many)[resample(smooth(np.concatenate(log_w))[0], n, rng)]
+        root = _refitted(z, np.full(n, -np.log(n))).root * 2.38 / np.sqrt(z.shape[1])
+        log_p = self.log_density(z)
+        for _ in range(_MOVES):
+            trial = z + rng.standard_normal(z.shape) @ root.T
+            log_trial = self.log_density(trial)
+            accept = np.log(rng.random(n)) < log_trial - log_p
+            z = np.where(accept[:, None], trial, z)
+            log_p = np.where(accept, log_trial, log_p)
+        return z
+
+
 def importance(
     fit: Fit,
     rng: np.random.Generator,
@@ -102,42 +168,42 @@ def importance(
     most: int,
     progress: Callable[[int, float], None] | None = None,
 ) -> Draws:
-    """Importance sampling from a multivariate t at Laplace's approximation.
+    """Importance sampling in two rounds.
 
-    Rounds of draws until the effective number is ``ess`` or ``most`` draws are
-    made. Where k of the first round is above 0.7 the proposal is fitted anew to the
-    weighted draws, twice at most.
+    The first round draws from a multivariate t at Laplace's approximation. Where its
+    effective number falls short of ``ess``, a :class:`Quadratic` posterior is fitted
+    to the residuals there, and further rounds draw from it: with proposals that
+    follow the posterior's bends nearly every draw counts. Every round is weighted
+    with the model itself; ``most`` bounds the draws.
     """
-    target, proposal = Target(fit), laplace(fit)
-    refits = 0
-    zs: list[np.ndarray] = []
-    raw: list[np.ndarray] = []
-    seen: list[Prediction] = []
-    while True:
-        z = proposal.draw(_ROUND, rng)
-        log_p, prediction = target(z)
-        zs.append(z)
-        raw.append(log_p - proposal.log_density(z))
-        seen.append(prediction)
-        log_w, k = smooth(np.concatenate(raw))
-        now = effective(log_w)
+    target, wide = Target(fit), laplace(fit)
+
+    def weighted(z: np.ndarray, log_q: np.ndarray) -> Draws:
+        log_p, seen = target(z)
+        log_w, k = smooth(log_p - log_q)
+        told = {"pareto_k": k, "ess": effective(log_w), "draws": float(len(z))}
         if progress is not None:
-            progress(target.evaluated, now)
-        if k > TRUSTED and refits < 2 and len(zs) == 1 and now > 2.0 * z.shape[1]:
-            proposal, refits = _refitted(z, log_w), refits + 1
-            zs, raw, seen = [], [], []
-            continue
-        if now >= ess or target.evaluated >= most:
-            break
-    told = {
-        "pareto_k": k,
-        "ess": now,
-        "draws": float(sum(map(len, zs))),
+            progress(target.evaluated, told["ess"])
+        return Draws(z, log_w, seen, "importance", told)
+
+    def enough(d: Draws) -> bool:
+        return d.diagnostics["ess"] >= ess and d.diagnostics["pareto_k"] <= TRUSTED
+
+    z = wide.draw(_ROUND, rng)
+    best = weighted(z, wide.log_density(z))
+    tried, wanted, rounds = [best], 1.25 * ess, 1
+    while not enough(best) and target.evaluated + wanted <= most:
+        bent = Quadratic.fitted(wide, *target.told(tried))
+        z = bent.draw(VALUE_LANES * math.ceil(wanted / VALUE_LANES), rng)
+        tried.append(weighted(z, bent.log_density(z)))
+        best = max(tried, key=lambda d: (enough(d), d.diagnostics["ess"]))
+        wanted, rounds = 2.0 * wanted, rounds + 1
+    best.diagnostics |= {
         "failed": float(target.failed),
         "evaluations": float(target.evaluated),
-        "refits": float(refits),
+        "rounds": float(rounds),
     }
-    return Draws(np.concatenate(zs), log_w, _concatenated(seen), "importance", told)
+    return best
 
 
 def _next_temperature(log_ratio: np.ndarray, beta: float, share: float) -> float:

@@ -194,5 +194,5 @@ def test_too_few_draws_have_no_shape():
 
 def test_the_truth_lies_in_the_posterior(drawn):
     # noise-free data: the truth is well inside, in every parameter
-    below = np.asarray((drawn.z < TRUTH).mean(axis=0))
+    below = (np.asarray(drawn.z) < np.asarray(TRUTH)).mean(axis=0)
     assert ((below > 0.02) & (below < 0.98)).all(), below

@@ -34,6 +34,7 @@ from physio.hemodynamics.valves import (
 from physio.hemodynamics.valves import (
     OrificeDiode as OrificeDiode,
 )
+from physio.hemodynamics.variation import variation as variation
 from physio.hemodynamics.ventilation import Ventilation as Ventilation
 from physio.hemodynamics.vessels import (
     ElasticVessel as ElasticVessel,

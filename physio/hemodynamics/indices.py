@@ -1,7 +1,8 @@
 """The clinic's numbers from a run: pressures, volumes, flows, work, resistances.
 
-``summarize`` reads one beat; ``variation`` reads many under ventilation. Names and
-units are those of ``UNITS``; every one is a scalar and differentiable.
+``summarize`` reads one beat; ``physio.hemodynamics.variation`` reads many under
+ventilation. Names and units are those of ``UNITS``; every one is a scalar and
+differentiable.
 """
 
 from typing import Any
@@ -61,6 +62,8 @@ UNITS: dict[str, str] = {
     "mitral_regurgitant_volume": "mL",
     "mitral_regurgitant_fraction": "%",
     "coronary_flow": "mL/min",
+    "pulse_pressure_variation": "%",
+    "stroke_volume_variation": "%",
 }
 
 

@@ -1,0 +1,1 @@
+"""What `cordax bench` runs: the twin's predictions against real measurements."""

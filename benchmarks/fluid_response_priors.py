@@ -1,0 +1,172 @@
+"""Derive the frozen priors of `cordax bench fluid-response`, leave-one-out.
+
+    python benchmarks/fluid_response_priors.py FILE [--write]
+
+FILE is the table of the odd-numbered patients. Three numbers are tuned to responses:
+the gain between a held breath and the monitor's SVV, the share of the bolus that
+fills the veins, and the exponent of autoregulation. The physics is run at the present
+values and one step to either side of each; along each the patients' predicted changes
+are a parabola in the logarithm. On these tables
+
+- each patient is predicted with the three numbers, the discrepancy and the mean change
+  fitted to the *others*: the honest scores, printed;
+- all patients give the frozen numbers, written with --write.
+
+Repeat until the numbers stay (two rounds).
+"""
+
+import re
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import least_squares
+
+import cordax
+from calibration import scores
+from cordax.bench import fluid_response as bench
+from cordax.bench import fluid_table, fluid_twin
+
+TUNED = ("breathing_gain", "retained_share", "autoregulation")
+REFITS = TUNED[:1]  # what the calibration sees; the others act with the fluid
+STEP = np.log([1.25, 1.25, 1.4])
+SPREAD = np.array([0.5, 0.5, 0.3])  # of the logs: how far a prior lets them go
+WEIGHT = {"map": 6.5, "sv": 4.0, "cvp": 1.0}  # sd of a change, about
+DRAWS = fluid_twin.DRAWS
+
+
+def at(priors, move):
+    """The priors with the tuned numbers moved by so many steps."""
+    factors = np.exp(move * STEP)
+    tuned = {n: priors["tuned"][n] * f for n, f in zip(TUNED, factors, strict=True)}
+    return {**priors, "tuned": tuned}
+
+
+def predicted(patients, priors, move, fits):
+    """Mean changes (quantity, patient) and their spread over the draws."""
+    moved = at(priors, move)
+    if fits is None:
+        fits = bench.calibrate(patients, moved)
+    found = bench.changes(
+        fits, bench.BOLUS, moved, seed=bench.DEFAULT_SEED, draws=DRAWS
+    )
+    mean = np.array([found[q].mean(1) for q in WEIGHT])
+    return mean, np.array([found[q].std(1) for q in WEIGHT]), fits
+
+
+def tabulate(patients, priors):
+    """Centre, and slope and curvature of every change along every tuned number."""
+    centre, spread, fits = predicted(patients, priors, np.zeros(len(TUNED)), None)
+    slope, curve = [], []
+    for k in range(len(TUNED)):
+        one = np.eye(len(TUNED))[k]
+        own = None if TUNED[k] in REFITS else fits
+        up, _, _ = predicted(patients, priors, one, own)
+        down, _, _ = predicted(patients, priors, -one, own)
+        slope.append(0.5 * (up - down))
+        curve.append(0.5 * (up + down) - centre)
+        print(f"tabulated {TUNED[k]}", slope[-1].mean(1).round(2), flush=True)
+    return centre, np.array(slope), np.array(curve), spread
+
+
+def changes_at(table, move):
+    centre, slope, curve, _ = table
+    return centre + np.tensordot(move, slope, 1) + np.tensordot(move**2, curve, 1)
+
+
+def tune(table, seen, which, centre):
+    """The steps that fit the chosen patients best, under the prior of the logs."""
+    weight = 1.0 / np.array(list(WEIGHT.values()))[:, None]
+
+    def misfit(move):
+        error = (changes_at(table, move) - seen)[:, which] * weight
+        prior = (centre + move * STEP) / SPREAD
+        return np.concatenate([error[np.isfinite(error)], prior])
+
+    return least_squares(misfit, np.zeros(len(TUNED)), bounds=(-2.5, 2.5)).x
+
+
+def discrepancy(error, spread):
+    """Sd that remains of errors when the draws' own spread is taken out."""
+    has = np.isfinite(error)
+    left = np.mean(error[has] ** 2) - np.mean(spread[has] ** 2)
+    return float(np.sqrt(max(left, 0.2 * np.mean(error[has] ** 2))))
+
+
+def left_out(table, seen, prior_centre):
+    """Predicted change and sd of every patient from all the others."""
+    n = seen.shape[1]
+    mean, sd = np.empty_like(seen), np.empty_like(seen)
+    moves = np.empty((n, len(TUNED)))
+    for k in range(n):
+        others = np.arange(n) != k
+        moves[k] = tune(table, seen, others, prior_centre)
+        now = changes_at(table, moves[k])
+        mean[:, k] = now[:, k]
+        for q in range(len(seen)):
+            own = discrepancy((now - seen)[q, others], table[3][q, others])
+            sd[q, k] = np.hypot(own, table[3][q, k])
+    return mean, sd, moves
+
+
+def report(mean, sd, seen):
+    """Prints scores beside the leave-one-out mean change."""
+    print("quantity n | RMSE twin, mean change, none | CRPS twin, mean | coverage")
+    for q, name in enumerate(WEIGHT):
+        has = np.isfinite(seen[q])
+        y, m, s = seen[q][has], mean[q][has], sd[q][has]
+        n = y.size
+        others = (y.sum() - y) / (n - 1)
+        spread = np.array([np.delete(y, k).std(ddof=1) for k in range(n)])
+        crps = scores.crps_gaussian(m, s, y)
+        crps_mean = scores.crps_gaussian(others, spread, y)
+        inside = np.abs(m - y) <= 1.6449 * s
+        rmse = scores.root_mean_square
+        gap = scores.paired_difference(m - y, others - y, statistic=rmse)
+        print(
+            f"{name} {n} | {rmse(m - y):.3f} {rmse(others - y):.3f} {rmse(y):.3f} | "
+            f"{crps.mean():.3f} {crps_mean.mean():.3f} | {inside.mean():.2f} | bias "
+            f"{np.mean(m - y):+.2f}, RMSE difference {gap.value:+.2f} "
+            f"({gap.lower:+.2f} to {gap.upper:+.2f})"
+        )
+
+
+def write(values):
+    """Puts numbers in their lines of the table of priors, by section and key."""
+    path = Path(str(files("cordax.bench"))) / "fluid_response_priors.toml"
+    text = path.read_text()
+    for (section, key), value in values.items():
+        pattern = rf"(\[{section}\][^\[]*?\n{key} = )[-0-9.]+"
+        text, n = re.subn(pattern, rf"\g<1>{value:.4g}", text)
+        assert n == 1, (section, key)
+    path.write_text(text)
+    print(f"{path} is written")
+
+
+def main() -> None:
+    cordax.setup()
+    patients = fluid_table.read(sys.argv[1])
+    seen = np.array([bench.observed_change(patients, q) for q in WEIGHT])
+    priors = bench.frozen_priors()
+    now = np.array([priors["tuned"][n] for n in TUNED])
+    centre = np.log(now / [priors["tuned_median"][n] for n in TUNED])
+    table = tabulate(patients, priors)
+    mean, sd, moves = left_out(table, seen, centre)
+    report(mean, sd, seen)
+    print("leave-one-out values", np.exp(moves * STEP).min(0) * now, "to",
+          np.exp(moves * STEP).max(0) * now)  # fmt: skip
+    best = tune(table, seen, np.full(seen.shape[1], True), centre)
+    values = {("tuned", n): v for n, v in zip(TUNED, now * np.exp(best * STEP),
+                                              strict=True)}  # fmt: skip
+    error = changes_at(table, best) - seen
+    for q, name in enumerate(WEIGHT):
+        values["discrepancy_sd", name] = discrepancy(error[q], table[3][q])
+    for name, value in values.items():
+        print(*name, f"{value:.4g}")
+    if "--write" in sys.argv:
+        write(values)
+
+
+if __name__ == "__main__":
+    main()

@@ -48,7 +48,7 @@ def _plus(old: Array, amount: Any) -> Array:
     return old + amount
 
 
-def _new(old: Array, amount: Any) -> Any:
+def _new(old: Any, amount: Any) -> Any:
     return amount
 
 

@@ -169,8 +169,8 @@ class Circulation(AbstractRegulated):
                         f"{name} connects to {end!r}, which is not a compartment; "
                         f"there are {', '.join(self.compartments)}."
                     )
-        for name, chamber in self.compartments.items():
-            driver = getattr(chamber, "activation", None)
+        for name, part in {**self.compartments, **self.connections}.items():
+            driver = getattr(part, "activation", None)
             if driver is not None and driver not in self.activations:
                 raise ValueError(f"{name} has no activation {driver!r}.")
         if self.implied not in self.compartments:
@@ -246,6 +246,10 @@ class Circulation(AbstractRegulated):
     def _difference(
         self, link: AbstractConnection, forcing: Forcing, pressure: dict[str, Array]
     ) -> Array:
+        """What drives a connection: its pressure difference, or a given waveform."""
+        waveform = getattr(link, "activation", None)
+        if waveform is not None:
+            return (forcing.activations or {})[waveform]
         drop = pressure[link.source] - pressure[link.target]
         column = getattr(link, "column", None)
         if forcing.tilt is not None and column is not None:

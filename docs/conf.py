@@ -1,8 +1,8 @@
 """Sphinx settings. Builds off-line; what can be read from the code is read from it.
 
-A page may say `@modules(physio)`, `@units` or `@acceptance` on a line of its own; the
-modules of a package, the unit table and the table of docs/acceptance.toml take its
-place at build time, so that no page lists what may change.
+A page may say `@modules(physio)`, `@units`, `@acceptance` or `@examples` on a line of
+its own; the modules of a package, the unit table, the table of docs/acceptance.toml and
+the example scripts take its place at build time, so that no page lists what may change.
 """
 
 import dataclasses
@@ -88,11 +88,25 @@ def acceptance() -> str:
     return "\n".join(lines)
 
 
+def examples() -> str:
+    """Every example under its question, with its picture where docs/images has one."""
+    lines = []
+    for file in sorted((ROOT / "examples").glob("[0-9]*.py")):
+        text = file.read_text()
+        question = text.removeprefix('"""').splitlines()[0]
+        lines += [f"## {question}", ""]
+        if (ROOT / "docs" / "images" / f"{file.stem}.png").exists():
+            lines += [f"![{file.stem}](images/{file.stem}.png)", ""]
+        lines += [f"`examples/{file.name}`", "", "```python", text, "```", ""]
+    return "\n".join(lines)
+
+
 def fill(_app, _page: str, source: list[str]) -> None:
     text = re.sub(
         r"^@modules\((\w+)\)$", lambda m: modules(m[1]), source[0], flags=re.M
     )
-    for name, table in (("units", units), ("acceptance", acceptance)):
+    tables = {"units": units, "acceptance": acceptance, "examples": examples}
+    for name, table in tables.items():
         if f"\n@{name}\n" in text:
             text = text.replace(f"\n@{name}\n", f"\n{table()}\n")
     # Written by `make validate`; a fresh checkout has none.

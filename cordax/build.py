@@ -6,6 +6,7 @@ written down in words.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +18,7 @@ from calibration.priors import LogNormal, Normal
 from calibration.space import Free, Space
 from cordax.record import Record
 from cordax.record import Waveform as RecordedWaveform
+from cordax.seen import Seen
 from physio.hemodynamics.circulation import Circulation
 from physio.hemodynamics.states import named_state, scaled_to_body
 from physio.parameters import get, parameters, replace
@@ -61,7 +63,34 @@ FREE_BY_CONDITION: dict[str, dict[str, float]] = {
 AWAKE_GAIN = (0.6, 0.5)
 ANAESTHETISED_GAIN = (0.12, 0.7)
 
-_SHIFT = "arterial_shift"
+#: What the model calls a recorded signal, and the time (s) from the activation of the
+#: ventricles to the foot of its pulse: pre-ejection 0.07 s (Weissler 1968,
+#: 10.1161/01.CIR.37.2.149, less the electromechanical delay), 0.08 s to the wrist. A
+#: signal without a foot shares the clock of the arterial pulse in its file.
+_SIGNALS: dict[str, tuple[str, float | None]] = {
+    "arterial_pressure": ("pressure.systemic_arteries", 0.15),
+    "pulmonary_artery_pressure": ("pressure.pulmonary_arteries", 0.08),
+    "lv_pressure": ("pressure.left_ventricle", 0.03),
+    "lv_volume": ("volume.left_ventricle", None),
+    "central_venous_pressure": ("pressure.right_atrium", None),
+}
+_CLOCK_SD = 0.05  # s
+#: A waveform tells of the limb and of how fast the heart contracts: freed with it.
+_FREE_BY_WAVE: dict[str, float] = {
+    "aortic_root.compliance": 0.40,
+    "ventricles.contraction": 0.15,
+    "ventricles.relaxation": 0.15,
+}
+_FREE_TRANSFER: dict[str, float] = {"delay": 0.30, "reflection": 0.50}
+
+#: What general anaesthesia does to the prior medians. Contractility: end-systolic
+#: elastance falls by a fifth to two fifths at one minimum alveolar concentration;
+#: resistance by about a fifth. Judgement of this project, inside its spread.
+_ANAESTHESIA: dict[str, float] = {
+    "left_ventricle.active_elastance": 0.70,
+    "right_ventricle.active_elastance": 0.70,
+    "systemic.resistance": 0.80,
+}
 
 
 @dataclass(frozen=True)
@@ -110,6 +139,13 @@ def _model(record: Record, state: str, said: list[str]) -> tuple[Circulation, fl
         said.append(
             f"Arterial compliance x {factor:.2f} for {record.age_years:g} years."
         )
+    if record.has("anaesthetised"):
+        for name, factor in _ANAESTHESIA.items():
+            model = replace(model, name, get(model, name) * factor)
+        told = ", ".join(
+            f"{name} x {factor:g}" for name, factor in _ANAESTHESIA.items()
+        )
+        said.append(f"Anaesthesia moves the medians of priors: {told}.")
     veins = "systemic_veins.compliance"
     stressed = "systemic_veins.unstressed_volume"
     extra = (_YIELDING - 1.0) * get(model, veins) * _FILLING
@@ -124,19 +160,67 @@ def _model(record: Record, state: str, said: list[str]) -> tuple[Circulation, fl
     return model, area
 
 
-def _wave(wave: RecordedWaveform) -> Waveform | None:
-    if wave.signal != "arterial_pressure" or wave.role != "likelihood":
-        return None
+def _shift(wave: RecordedWaveform) -> str:
+    return f"{wave.site or wave.signal}_shift"
+
+
+def _activation(wave: RecordedWaveform, record: Record) -> tuple[float, float]:
+    """When the ventricles were activated on a recorded beat's clock, and its sd (s)."""
+    lag = _SIGNALS[wave.signal][1]
+    if lag is not None:
+        return wave.foot_s - lag, _CLOCK_SD
+    for other in record.waveforms:
+        if other.file == wave.file and other.signal == "arterial_pressure":
+            return _activation(other, record)
+    return 0.0, 0.25 * wave.period_s
+
+
+def _wave(wave: RecordedWaveform, record: Record) -> Waveform:
+    fitted = wave.role == "likelihood"
+    arterial = wave.signal == "arterial_pressure"
     return Waveform(
-        "pressure.systemic_arteries",
+        _SIGNALS[wave.signal][0],
         wave.beat_time_s,
         wave.beat,
         wave.sd,
         wave.period_s,
         wave.unit,
-        site=wave.site or "aortic",
-        shift=_SHIFT,
+        site=(wave.site or "aortic") if arterial else "",
+        shift=_shift(wave) if fitted else _activation(wave, record)[0],
+        role=wave.role,
     )
+
+
+def _free(model: Any, name: str, spread: float, of: str = "model") -> Free:
+    """A parameter with a log-normal prior about what it is in ``model``."""
+    value = float(get(model, name))
+    return Free(
+        name,
+        LogNormal(value, spread),
+        lower=value * float(np.exp(-5.0 * spread)),
+        upper=value * float(np.exp(5.0 * spread)),
+        of=of,
+        unit=parameters(model)[name].unit,
+    )
+
+
+def _freed_by_waves(
+    record: Record, model: Circulation, experiment: Experiment
+) -> list[Free]:
+    """What is free besides where whole beats are fitted: timing, limbs, clocks."""
+    waves = [w for w in record.waveforms if w.role == "likelihood"]
+    if not waves:
+        return []
+    found = [_free(model, name, spread) for name, spread in _FREE_BY_WAVE.items()]
+    for wave in waves:
+        if wave.site in experiment.transfers:
+            found += [
+                _free(experiment, f"transfers.{wave.site}.{name}", spread, "experiment")
+                for name, spread in _FREE_TRANSFER.items()
+            ]
+        clock = Normal(*_activation(wave, record))
+        found.append(Free(_shift(wave), clock, of="nuisance", unit="s"))
+    return found
 
 
 def _observations(record: Record, area: float, said: list[str]) -> Observations:
@@ -152,7 +236,7 @@ def _observations(record: Record, area: float, said: list[str]) -> Observations:
         )  # fmt: skip
         if not m.given_sd:
             said.append(f"{m.kind}: standard deviation {m.sd:.3g} {m.unit} assumed.")
-    waves = [w for w in map(_wave, record.waveforms) if w is not None]
+    waves = [_wave(wave, record) for wave in record.waveforms]
     return calibration.independent((*found, *waves))
 
 
@@ -167,27 +251,16 @@ def start(record: Record, *, model: Circulation | None = None) -> Start:
     model = built if model is None else model
     observations = _observations(record, area, said)
     spreads = FREE | FREE_BY_CONDITION.get(state, {})
-    known = parameters(model)
-    free = [
-        Free(
-            name,
-            LogNormal(float(get(model, name)), spread),
-            lower=float(get(model, name)) * float(np.exp(-5 * spread)),
-            upper=float(get(model, name)) * float(np.exp(5 * spread)),
-            unit=known[name].unit,
-        )
-        for name, spread in spreads.items()
-    ]
-    if any(isinstance(o, Waveform) for o in observations):
-        shift = Normal(0.1, 0.1)
-        free.append(Free(_SHIFT, shift, of="nuisance", unit="s"))
+    experiment = Experiment(Seen(Indices(area)), steps_per_beat=300)
+    free = [_free(model, name, spread) for name, spread in spreads.items()]
+    free += _freed_by_waves(record, model, experiment)
     asleep = record.has("anaesthetised")
     gain = ANAESTHETISED_GAIN if asleep else AWAKE_GAIN
     return Start(
         model=model,
         space=Space(tuple(free)),
         observations=observations,
-        experiment=Experiment(Indices(area), steps_per_beat=300),
+        experiment=experiment,
         state=state,
         reflex_gain=LogNormal(*gain),
         reflex="blunted" if asleep else "on",

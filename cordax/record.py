@@ -101,6 +101,16 @@ class Waveform:
     column: str
     line: int | None = None
 
+    @property
+    def foot_s(self) -> float:
+        """Time of the foot in `beat_time_s`: the least value before the steepest rise,
+        negative where the foot comes just before the first point."""
+        n = self.beat.size
+        rise = np.roll(self.beat, -1) - self.beat
+        before = np.arange(n // 4)  # a quarter of the beat holds the whole upstroke
+        foot = rise.argmax() - before[self.beat[rise.argmax() - before].argmin()]
+        return float(foot * self.period_s / n)
+
 
 @dataclass(frozen=True)
 class Record:

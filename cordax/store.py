@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from physio.files import replacing_folder
+from physio.files import replacing, replacing_folder
 
 SCHEMA = 1
 FORMAT = "cordax-twin"
@@ -90,6 +90,35 @@ def load(folder: str | Path) -> dict[str, Any]:
     payload.pop("format")
     _check(payload, folder)
     return payload
+
+
+def save_part(path: str | Path, payload: dict[str, Any]) -> None:
+    """Writes one more result beside a twin, as one HDF5 file, whole or not at all.
+
+    **Raises** StoreError for what cannot be stored, OSError where the disk refuses.
+    """
+    import h5py
+
+    arrays: dict[str, np.ndarray] = {}
+    text = json.dumps(_split(payload, (), arrays), allow_nan=False, ensure_ascii=False)
+    Path(path).parent.mkdir(exist_ok=True)
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["json"] = text
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array, track_times=False)
+
+
+def load_part(path: str | Path) -> dict[str, Any]:
+    """Reads what `save_part` wrote. **Raises** StoreError where it is damaged."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return _join(json.loads(file.attrs["json"]), file)
+    except (OSError, KeyError, ValueError) as error:
+        raise StoreError(
+            f"{path} is damaged ({error}). Delete it, ask again."
+        ) from None
 
 
 def _read_json(folder: Path) -> dict[str, Any]:

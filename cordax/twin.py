@@ -16,28 +16,23 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from calibration.fit import Fit, fit
-from calibration.lanes import in_chunks
+from calibration.fit import Fit, fit, fit_many
+from calibration.lanes import VALUE_LANES, in_chunks, predict_many
 from calibration.misfit import Problem
 from calibration.posterior import Posterior, sample_fit
 from cordax import build, store
 from cordax.record import Record, from_payload
+from cordax.seen import SENSED, WAVE
 from physio.hemodynamics.baroreflex import LOOP_GAIN_AT_UNIT_GAIN, Baroreflex
-from physio.hemodynamics.indices import UNITS, beat_mean
-from physio.inputs import at_mean
+from physio.hemodynamics.indices import UNITS
 from physio.parameters import parameters
-from physio.simulate import march
 
 DRAWS = 255  # with the most probable one, whole chunks of lanes
 STARTS = 6
-_LANES = 64
-_PHASES = 100  # points of a beat that are kept for pictures
-_WAVES = ("pressure", "volume")
-_SHOWN = ("aortic_root", "left_ventricle", "right_ventricle", "right_atrium")
-
+_ASKED = "whatifs"  # folder of the what-ifs asked, inside the twin's
+ESS = 1000.0  # effective draws of the posterior, from which DRAWS are resampled
 Progress = Callable[[str, float], None]
 
 
@@ -45,9 +40,10 @@ def _silent(phase: str, share: float) -> None:
     """No progress wanted."""
 
 
-class Draw(eqx.Module):
-    """What is kept of one draw's beat: indices, predictions, waves by phase, and the
-    mean pressure that the reflex senses."""
+@dataclass(frozen=True)
+class Draw:
+    """What is kept of the beats of draws: indices, predictions of the observations,
+    waves by phase, the mean pressure that the reflex senses; draws come first."""
 
     features: dict[str, Array]
     values: tuple[Array, ...]
@@ -56,45 +52,17 @@ class Draw(eqx.Module):
     ok: Array
 
 
-def _sensed(beat: Any) -> Array:
-    return beat_mean(beat.t, beat.observed.pressure["systemic_arteries"])
-
-
-def _waves(beat: Any) -> dict[str, Array]:
-    phase = jnp.linspace(0.0, 1.0, _PHASES + 1)
-    at = beat.t[0] + phase * (beat.t[-1] - beat.t[0])
-    found = {"time": at}
-    for quantity in _WAVES:
-        for name in _SHOWN:
-            seen = getattr(beat.observed, quantity)[name]
-            found[f"{quantity}.{name}"] = jnp.interp(at, beat.t, seen)
-    return found
+def _draws(features: dict[str, Array], values: tuple[Array, ...], ok: Array) -> Draw:
+    waves = {k.removeprefix(WAVE): v for k, v in features.items() if k.startswith(WAVE)}
+    scalars = {k: v for k, v in features.items() if k in UNITS}
+    return Draw(scalars, values, waves, features[SENSED], ok)
 
 
 @eqx.filter_jit
-def _at_rest(problem: Problem, z: Array) -> Draw:
-    """The beats of draws of z, (n_draw, n_z), as they were measured."""
+def _treated(problem: Problem, treatment: Any, z: Array, gain: Array, sensed: Array):
+    """Features and ok of draws after a treatment; before it the reflex was at rest."""
 
-    def one(z: Array) -> Draw:
-        model, experiment, _ = problem.pushed(z)
-        seen = problem.predict(z, problem.start())
-        state = ravel_pytree(model.initial_state())[1](seen.state)
-        beat = march(
-            model, inputs=at_mean(experiment.inputs), y0=state, beats=1,
-            steps_per_beat=experiment.steps_per_beat,
-        )  # fmt: skip
-        return Draw(seen.features, seen.values, _waves(beat), _sensed(beat), seen.ok)
-
-    return jax.vmap(one)(z)
-
-
-@eqx.filter_jit
-def _treated(
-    problem: Problem, treatment: Any, z: Array, gain: Array, sensed: Array
-) -> Draw:
-    """The beats of draws after a treatment; before it the reflex was at rest."""
-
-    def one(z: Array, gain: Array, sensed: Array) -> Draw:
+    def one(z: Array, gain: Array, sensed: Array) -> tuple[dict[str, Array], Array]:
         model, experiment, _ = problem.pushed(z)
         reflex = Baroreflex(gain, sensed)
         awake = eqx.tree_at(
@@ -102,8 +70,7 @@ def _treated(
         )
         periodic, after = experiment.beat(treatment(awake))
         features = experiment.features(after, periodic.system)
-        ok = periodic.ok & after.ok
-        return Draw(features, (), _waves(after), _sensed(after), ok)
+        return features, periodic.ok & after.ok
 
     return jax.vmap(one)(z, gain, sensed)
 
@@ -147,7 +114,9 @@ class Twin:
     def rest(self) -> Draw:
         """The beats at rest: the most probable first, then one per draw."""
         z = np.concatenate([self.z[None], self.draws])
-        return in_chunks(lambda z: _at_rest(self.problem, z), _LANES, z)
+        start = np.tile(np.asarray(self.problem.start()), (len(z), 1))
+        _, seen = predict_many(self.problem, z, start)
+        return _draws(seen.features, seen.values, seen.ok)
 
     @property
     def reflex(self) -> str:
@@ -161,10 +130,11 @@ class Twin:
         treatment = then(*interventions)
         z = np.concatenate([self.z[None], self.draws])
         gains = np.concatenate([[np.median(self.gains)], self.gains])
-        return in_chunks(
+        features, ok = in_chunks(
             lambda z, gain, sensed: _treated(self.problem, treatment, z, gain, sensed),
-            _LANES, z, gains, self.rest.sensed,
+            VALUE_LANES, z, gains, self.rest.sensed,
         )  # fmt: skip
+        return _draws(features, (), ok)
 
     def whatif(self, treatments: Sequence[str]) -> dict[str, Any]:
         """Every index before and after treatments given together, and its change.
@@ -212,7 +182,9 @@ class Twin:
         }
         title = " and ".join(map(str, parsed))
         kept = {"title": title, **found, "waves": after.waves, "good": good}
-        self.asked[:] = [a for a in self.asked if a["title"] != title] + [kept]
+        titles = [a["title"] for a in self.asked]
+        place = titles.index(title) if title in titles else len(titles)
+        self.asked[place : place + 1] = [kept]
         return found
 
     def summary(self) -> dict[str, Any]:
@@ -267,6 +239,12 @@ class Twin:
             "versions": versions(),
         }
         store.save(folder, payload, force=force)
+        self.keep(folder)
+
+    def keep(self, folder: str | Path) -> None:
+        """Add the what-ifs asked to the twin's folder, for its report."""
+        for k, asked in enumerate(self.asked):
+            store.save_part(Path(folder) / _ASKED / f"{k + 1:03d}.h5", asked)
 
     @classmethod
     def load(cls, folder: str | Path, model: Any = None) -> "Twin":
@@ -285,6 +263,8 @@ class Twin:
             tuple(payload["verdict"]), payload["diagnostics"], payload["seed"],
         )  # fmt: skip
         _same_leaves(twin.model, payload["model"]["leaves"], Path(folder))
+        kept = sorted((Path(folder) / _ASKED).glob("*.h5"))
+        twin.asked.extend(store.load_part(path) for path in kept)
         return twin
 
 
@@ -339,10 +319,42 @@ def _made(
     )
 
 
+def fitted(
+    records: Sequence[Record], *, seed: int = 20260101, progress: Progress = _silent
+) -> list[Fit | None]:
+    """The fits of several patients, those of one kind as one batch.
+
+    Patients are of one kind where the same was measured in them and the same is free.
+    None for one that is alone of its kind: ``calibrate`` fits it by itself.
+    """
+    starts = [build.start(record) for record in records]
+    groups: dict[Any, list[int]] = {}
+    for k, s in enumerate(starts):
+        kind = jax.tree.structure((s.model, s.space, s.observations, s.experiment))
+        groups.setdefault(kind, []).append(k)
+    found: list[Fit | None] = [None] * len(records)
+    for rows in groups.values():
+        if len(rows) > 1:
+            some = [starts[k] for k in rows]
+            fits = fit_many(
+                [s.model for s in some], [s.space for s in some],
+                [s.observations for s in some], [s.experiment for s in some],
+                starts=STARTS, key=jax.random.fold_in(jax.random.key(seed), 0),
+                progress=lambda n, _: progress("fit", min(1.0, n / 15)),
+            )  # fmt: skip
+            for k, one in zip(rows, fits, strict=True):
+                found[k] = one
+    return found
+
+
 def calibrate(
-    record: Record, *, seed: int = 20260101, progress: Progress = _silent
+    record: Record,
+    *,
+    seed: int = 20260101,
+    progress: Progress = _silent,
+    found: Fit | None = None,
 ) -> Twin:
-    """A twin of a patient record: fit, posterior draws, diagnostics.
+    """A twin of a patient record: fit (or ``found``), posterior draws, diagnostics.
 
     Raises ``ValueError`` where no start reaches a periodic beat. A
     ``KeyboardInterrupt`` while sampling carries the twin that Laplace's
@@ -354,19 +366,18 @@ def calibrate(
     def told(iteration: int, objective: float) -> None:
         progress("fit", min(1.0, iteration / 15))
 
-    found = fit(
-        start.model, start.space, start.observations, start.experiment,
-        starts=STARTS, key=jax.random.fold_in(key, 0), progress=told,
-    )  # fmt: skip
+    if found is None:
+        found = fit(
+            start.model, start.space, start.observations, start.experiment,
+            starts=STARTS, key=jax.random.fold_in(key, 0), progress=told,
+        )  # fmt: skip
     if not found.ok:
         raise ValueError(f"{record.id}: {' '.join(found.verdict)}")
     try:
         posterior = sample_fit(
-            found,
-            key=jax.random.fold_in(key, 1),
-            draws=DRAWS,
-            progress=lambda n, share: progress("posterior", min(1.0, float(share))),
-        )
+            found, key=jax.random.fold_in(key, 1), draws=DRAWS, ess=ESS,
+            progress=lambda n, ess: progress("posterior", min(1.0, ess / ESS)),
+        )  # fmt: skip
     except KeyboardInterrupt as stop:
         rough = sample_fit(
             found, key=jax.random.fold_in(key, 1), method="laplace", draws=DRAWS

@@ -1,5 +1,6 @@
 """`cordax fit` and `cordax demo`: from records to twin folders."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,14 +56,19 @@ def fit(
     for folder in folders:
         refuse_existing(folder, force)
     import cordax
-    from cordax.twin import calibrate
+    from cordax.twin import calibrate, fitted
 
     cordax.setup()
     summaries = {}
-    for record, folder in zip(records, folders, strict=True):
+    fits = [None]
+    if len(records) > 1:
+        with progress("all together", quiet=quiet) as step:
+            fits = fitted(records, seed=seed, progress=step)
+    for record, folder, found in zip(records, folders, fits, strict=True):
         for warning in record.warnings:
             err.print(str(warning), highlight=False, markup=False, soft_wrap=True)
-        twin = _calibrate(calibrate, record, folder, seed, force, quiet)
+        one = partial(calibrate, found=found)
+        twin = _calibrate(one, record, folder, seed, force, quiet)
         summaries[str(folder)] = twin.summary()
         if not json:
             _print_summary(summaries[str(folder)], record.id)
@@ -102,6 +108,7 @@ def demo(
     twin = _calibrate(calibrate, patient, output, seed, force, json)
     treatment = str(parse_all(["fluid_bolus=500mL"]).treatments[0])
     change = twin.whatif([treatment])
+    twin.keep(output)
     path = write(twin.report_data(), output / "report.html")
     if json:
         summary = twin.summary()

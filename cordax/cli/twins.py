@@ -36,6 +36,7 @@ def whatif(
 ) -> None:
     scenario, twin = _scenario(treatments), _load(folder)
     found = twin.whatif([str(treatment) for treatment in scenario.treatments])
+    twin.keep(folder)
     if json:
         print_json({"scenario": str(scenario), **found})
     else:

@@ -36,6 +36,9 @@ class Twin:
         row |= {"after": (69.8, 64.0, 75.0), "change": (4.9, 1.5, 8.3)}
         return {"rows": [row], "reflex": "off", "treatments": treatments}
 
+    def keep(self, folder):
+        self.kept = folder
+
     def report_data(self):
         # few figures: drawing is what takes time here
         whole = example()
@@ -52,12 +55,15 @@ def twin(monkeypatch):
     """Puts the stand-in where `cordax.twin` is; its calibration may be replaced."""
     module = types.ModuleType("cordax.twin")
 
-    def calibrate(record, *, seed, progress):
+    def calibrate(record, *, seed, progress, found=None):
         progress("fit", 0.5)
         progress("fit", 1.0)
         return Twin(f"{record.id}-{seed}")
 
-    module.calibrate, module.Twin = calibrate, Twin
+    def fitted(records, *, seed, progress):
+        return [None] * len(records)
+
+    module.calibrate, module.fitted, module.Twin = calibrate, fitted, Twin
     monkeypatch.setitem(sys.modules, "cordax.twin", module)
     return module
 
@@ -181,7 +187,7 @@ def test_every_problem_of_every_record_is_told_at_once(capsys, here, twin):
 def test_ctrl_c_keeps_what_is_finished(capsys, here, twin):
     done = twin.calibrate
 
-    def interrupted(record, *, seed, progress):
+    def interrupted(record, *, seed, progress, found=None):
         if record.id == "hfref":
             stop = KeyboardInterrupt()
             stop.twin = Twin("partial")

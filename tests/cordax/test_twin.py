@@ -50,9 +50,14 @@ def test_a_dose_the_heart_does_not_bear_is_refused(twin):
 
 
 def test_save_and_load_give_the_same_answers(twin, tmp_path):
+    twin.whatif(["vasodilator=0.8"])
     twin.save(tmp_path / "twin")
     again = Twin.load(tmp_path / "twin")
-    one, two = (t.whatif(["inotrope=1.2"])["rows"] for t in (twin, again))
+    kept = {asked["title"]: asked["rows"] for asked in again.asked}
+    assert kept["vasodilator=0.8"][0]["after"] == list(
+        twin.asked[-1]["rows"][0]["after"]
+    )
+    one, two = (t.whatif(["vasodilator=0.7"])["rows"] for t in (twin, again))
     assert [r["index"] for r in one] == [r["index"] for r in two]
     for a, b in zip(one, two, strict=True):
         assert np.allclose(a["after"], b["after"], rtol=1e-9)

@@ -1,0 +1,41 @@
+"""What a twin keeps of one beat: the indices, a few waves for pictures, and the mean
+pressure at the baroreceptors. One program gives all of it, in a fit as in a what-if.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from calibration.misfit import Indices
+from physio.hemodynamics.indices import beat_mean
+from physio.system import Trajectory
+
+WAVE = "wave."  # prefix of the waves: wave.time, wave.pressure.left_ventricle
+SENSED = "sensed_pressure"
+PHASES = 100  # steps of a kept wave over one beat
+_QUANTITIES = ("pressure", "volume")
+_SHOWN = ("aortic_root", "left_ventricle", "right_ventricle", "right_atrium")
+
+
+class Seen(eqx.Module):
+    """Indices as ``Indices`` gives them, ``wave.*`` on PHASES + 1 even points
+    (``wave.time`` in s) and ``sensed_pressure`` (mmHg)."""
+
+    indices: Indices
+
+    def __call__(self, beat: Trajectory, circulation: Any) -> dict[str, Array]:
+        found = self.indices(beat, circulation)
+        phase = jnp.linspace(0.0, 1.0, PHASES + 1)
+        at = beat.t[0] + phase * (beat.t[-1] - beat.t[0])
+        found[f"{WAVE}time"] = at
+        for quantity in _QUANTITIES:
+            for name in _SHOWN:
+                samples = getattr(beat.observed, quantity).get(name)
+                if samples is not None:
+                    wave = jnp.interp(at, beat.t, samples)
+                    found[f"{WAVE}{quantity}.{name}"] = wave
+        arterial = beat.observed.pressure["systemic_arteries"]
+        found[SENSED] = beat_mean(beat.t, arterial)
+        return found

@@ -1,0 +1,404 @@
+"""How fast the circulation is, each claim beside the error it is made at.
+
+    python benchmarks/circulation_speed.py [--only NAMES] [--json]
+
+Medians of repeated runs in one process, on whatever machine this is; what compares
+two programs runs both here. Writes benchmarks/RESULTS.md and the speed rows of
+docs/acceptance.toml unless --only or --json is given.
+"""
+
+import argparse
+import datetime
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import cordax
+from physio.hemodynamics.baroreflex import LOOP_GAIN_AT_UNIT_GAIN, Baroreflex
+from physio.hemodynamics.indices import summarize
+from physio.hemodynamics.regazzoni import regazzoni
+from physio.hemodynamics.states import named_state
+from physio.hemodynamics.treatments import fluid_bolus
+from physio.parameters import get, replace
+from physio.simulate import march, periodic_beat, settle
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "RESULTS.md"
+Figures = dict[str, dict[str, float]]
+FINE = 8  # times as many steps as the reference of an error
+CHUNK = 512  # patients whose loop fits the cache of one core
+
+
+def median_seconds(run: Callable[[], Any], repeats: int = 15) -> float:
+    """The median wall-clock of a call, compiled before."""
+    jax.block_until_ready(run())
+    taken = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(run())
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken))
+
+
+# --- one beat -------------------------------------------------------------------------
+def demo_model(*, reflex: bool = True) -> Any:
+    """The demo patient's starting circulation: aortic root, and the reflex on."""
+    from cordax import build, record
+    from cordax.patients import find
+
+    start = build.start(record.read(find("periop")))
+    if not reflex:
+        return start.model
+    rest = settle(start.model)
+    sensed = summarize(periodic_beat(rest), start.model)["mean_pressure"]
+    return eqx.tree_at(
+        lambda m: m.reflex, start.model, Baroreflex(jnp.asarray(0.12), sensed),
+        is_leaf=lambda x: x is None,
+    )  # fmt: skip
+
+
+def _pressures(model: Any, steps: int) -> np.ndarray:
+    periodic = settle(model, steps_per_beat=steps)
+    beat = periodic_beat(periodic, steps_per_beat=steps)
+    seen = summarize(beat, periodic.system)
+    names = ("systolic_pressure", "diastolic_pressure", "lv_ejection_fraction")
+    return np.asarray([seen[name] for name in names])
+
+
+def beat() -> Figures:
+    """One beat of the demo patient at the fewest steps that meet 0.05 mmHg."""
+    model = demo_model()
+    exact = _pressures(model, 3200)
+    for steps in (100, 120, 150, 200, 300, 400):
+        error = float(np.abs(_pressures(model, steps) - exact).max())
+        if error <= 0.05:
+            break
+    y0 = settle(model, steps_per_beat=steps).state
+    seconds = median_seconds(
+        lambda: march(model, y0=y0, beats=1, steps_per_beat=steps).y, 51
+    )
+    return {"speed-beat": {"ms": 1e3 * seconds, "error": error, "steps": steps}}
+
+
+# --- populations ----------------------------------------------------------------------
+def _population(model: Any, n: int, dtype: Any) -> Any:
+    """``n`` patients that differ in resistance and elastance, stacked."""
+    factors = np.random.default_rng(0).uniform(0.8, 1.25, (2, n))
+
+    def one(resistance: Any, elastance: Any) -> Any:
+        varied = model
+        for name, factor in (
+            ("systemic.resistance", resistance),
+            ("left_ventricle.active_elastance", elastance),
+        ):
+            varied = replace(varied, name, get(model, name) * factor)
+        return varied
+
+    stacked = eqx.filter_vmap(one)(*jnp.asarray(factors))
+    return jax.tree.map(
+        lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, stacked
+    )
+
+
+@eqx.filter_jit
+def _extremes(models: Any, steps: int) -> tuple[jax.Array, jax.Array]:
+    """Highest and lowest arterial pressure and the state after one beat."""
+
+    def one(model: Any) -> tuple[jax.Array, jax.Array]:
+        run = march(model, beats=1, steps_per_beat=steps, save_every=steps)
+        flat = [x[-1] for x in jax.tree.leaves(run.y)]
+        return jnp.stack(flat), run.ok
+
+    return eqx.filter_vmap(one)(models)
+
+
+def _run_population(models: Any, steps: int, n: int) -> float:
+    from calibration.lanes import in_chunks
+
+    arrays, static = eqx.partition(models, eqx.is_array)
+    arrays = jax.tree.map(np.asarray, arrays)
+
+    def program(arrays: Any) -> Any:
+        return _extremes(eqx.combine(arrays, static), steps)
+
+    return median_seconds(lambda: in_chunks(program, CHUNK, arrays), 5) / n
+
+
+def _beat_error(model: Any, dtype: Any, steps: int) -> float:
+    """Largest error of the arterial pressure over a beat, mmHg."""
+    lone = jax.tree.map(
+        lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, model
+    )
+    seen = march(lone, beats=1, steps_per_beat=steps)
+    fine = march(model, beats=1, steps_per_beat=FINE * steps, save_every=FINE)
+    pair = [r.observed.pressure["systemic_arteries"] for r in (seen, fine)]
+    return float(np.abs(np.asarray(pair[0], float) - np.asarray(pair[1])).max())
+
+
+def population() -> Figures:
+    """10,000 patients of the 12-state loop; the default model has its own row."""
+    found: Figures = {}
+    n, steps = 10_000, 400
+    for bits, dtype in ((64, jnp.float64), (32, jnp.float32)):
+        model = regazzoni()
+        models = _population(model, n, dtype)
+        found[f"speed-population-f{bits}"] = {
+            "us": 1e6 * _run_population(models, steps, n),
+            "error": _beat_error(model, dtype, steps),
+            "patients": n,
+            "steps": steps,
+        }
+    n = 1024
+    models = _population(demo_model(reflex=False), n, jnp.float64)
+    each = _run_population(models, steps, n)
+    found["speed-population-default"] = {"us": 1e6 * each, "patients": n}
+    return found
+
+
+# --- the periodic beat ----------------------------------------------------------------
+def periodic() -> Figures:
+    """Newton steps to a beat residual of 1e-8, and their time."""
+    plain, found = regazzoni(), {}
+
+    def told(name: str, model: Any, y0: Any = None, **more: float) -> Any:
+        reached = settle(model, y0=y0)
+        found[name] = {
+            "newton": int(reached.iterations),
+            "residual": float(reached.residual),
+            "ms": 1e3 * median_seconds(lambda: settle(model, y0=y0).state, 7),
+            **more,
+        }
+        return reached
+
+    rest = told("speed-settle-start", plain)
+    bolus = fluid_bolus(500.0, retained=1.0)(plain)
+    told("speed-settle-bolus", bolus, rest.state)
+    model = named_state("healthy_man", reflex=False)
+    sensed = _mean_pressure(model)
+    strong = eqx.tree_at(
+        lambda m: m.reflex, model, Baroreflex(jnp.asarray(1.0), sensed),
+        is_leaf=lambda x: x is None,
+    )  # fmt: skip
+    gain = {"loop_gain": LOOP_GAIN_AT_UNIT_GAIN}
+    for name, change in (("reflex", 500.0), ("bleed", -1000.0)):
+        treated = fluid_bolus(change, retained=1.0)(strong)
+        told(f"speed-settle-{name}", treated, **gain)
+    return found
+
+
+def _mean_pressure(model: Any) -> jax.Array:
+    from physio.hemodynamics.indices import beat_mean
+
+    beat = periodic_beat(settle(model))
+    return beat_mean(beat.t, beat.observed.pressure["systemic_arteries"])
+
+
+# --- calibration ----------------------------------------------------------------------
+_FRESH = """
+import time, cordax
+cordax.setup()
+from cordax import build, record
+from cordax.patients import find
+from calibration import fit
+s = build.start(record.read(find("periop")))
+fit(s.model, s.space, s.observations, s.experiment, starts=1)
+"""
+
+
+def fits() -> Figures:
+    """A maximum a posteriori fit: warm, in a fresh process, and 64 at once."""
+    from calibration import fit, fit_many
+    from cordax import build, record
+    from cordax.patients import find
+
+    s = build.start(record.read(find("periop")))
+    size = s.space.size
+
+    def one() -> Any:
+        return fit(s.model, s.space, s.observations, s.experiment, starts=1).z
+
+    found: Figures = {
+        "speed-fit-warm": {"seconds": median_seconds(one, 5), "parameters": size}
+    }
+    environment = dict(os.environ)
+    subprocess.run([sys.executable, "-c", _FRESH], check=True, env=environment)
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", _FRESH], check=True, env=environment)
+    fresh = time.perf_counter() - start
+    found["speed-fit-fresh"] = {"seconds": fresh, "parameters": size}
+    n = 64
+    rng = np.random.default_rng(0)
+    noisy = [
+        tuple(
+            eqx.tree_at(lambda o: o.value, o, o.value + 0.5 * o.sd * rng.normal())
+            if hasattr(o, "value")
+            else o
+            for o in s.observations
+        )
+        for _ in range(n)
+    ]
+
+    def many() -> Any:
+        made = fit_many([s.model] * n, [s.space] * n, noisy, [s.experiment] * n)
+        return [f.z for f in made]
+
+    found["speed-fit-batch"] = {
+        "ms": 1e3 * median_seconds(many, 3) / n,
+        "patients": n,
+    }
+    return found
+
+
+def posterior() -> Figures:
+    """Importance sampling to 1000 effective draws; NUTS as the slow reference."""
+    from calibration import fit
+    from calibration.posterior import sample_fit
+    from cordax import build, record
+    from cordax.patients import find
+
+    s = build.start(record.read(find("periop")))
+    made = fit(s.model, s.space, s.observations, s.experiment, starts=2)
+    sample_fit(made, key=jax.random.key(0))
+    start = time.perf_counter()
+    drawn = sample_fit(made, key=jax.random.key(1))
+    found: Figures = {
+        "speed-posterior": {
+            "seconds": time.perf_counter() - start,
+            "ess": float(drawn.diagnostics["ess"]),
+            "pareto_k": float(drawn.diagnostics.get("pareto_k", np.nan)),
+        }
+    }
+    if importlib.util.find_spec("numpyro"):
+        start = time.perf_counter()
+        chains = sample_fit(made, key=jax.random.key(1), method="nuts")
+        seconds = time.perf_counter() - start
+        ess = float(chains.diagnostics["ess"])
+        found["speed-nuts"] = {
+            # time for an effective number of 1000 at the rate reached, compile included
+            "seconds": seconds * max(1.0, 1000.0 / ess),
+            "ess": max(ess, 1000.0),
+            "reached_ess": ess,
+            "r_hat": float(chains.diagnostics["r_hat"]),
+        }
+    return found
+
+
+# --- others ---------------------------------------------------------------------------
+PEERS = ("numba", "circulation", "ModularCirc", "haemflow_cl0")
+
+
+def peers() -> Figures:
+    """Which of the peers are installed here; SciPy's LSODA is timed beside us."""
+    from scipy.integrate import solve_ivp
+
+    model = regazzoni()
+    y0 = settle(model).state
+    from jax.flatten_util import ravel_pytree
+
+    flat, unravel = ravel_pytree(y0)
+    rate = jax.jit(
+        lambda t, y: ravel_pytree(model.vector_field(t, unravel(y), None))[0]
+    )
+    period = 60.0 / float(model.rhythm.rate)
+
+    def lsoda() -> Any:
+        return solve_ivp(
+            lambda t, y: np.asarray(rate(t, y)), (0.0, period), np.asarray(flat),
+            method="LSODA", rtol=1e-6, atol=1e-6,
+        ).y  # fmt: skip
+
+    ours = median_seconds(lambda: march(model, y0=y0, beats=1).y)
+    found = {name: bool(importlib.util.find_spec(name)) for name in PEERS}
+    for name, there in found.items():
+        if not there:
+            print(f"  {name} is not installed: pip install 'cordax[bench]'")
+    return {
+        "speed-peers": {
+            "peers": sum(found.values()),
+            "absent": len(found) - sum(found.values()),
+            "ours_ms": 1e3 * ours,
+            "lsoda_ms": 1e3 * median_seconds(lsoda, 5),
+        }
+    }
+
+
+PARTS: dict[str, Callable[[], Figures]] = {
+    "beat": beat,
+    "population": population,
+    "periodic": periodic,
+    "fits": fits,
+    "posterior": posterior,
+    "peers": peers,
+}
+
+
+def _machine() -> str:
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}, jax {jax.__version__}, {jax.default_backend()}"
+    )
+
+
+def _table(figures: Figures) -> list[str]:
+    lines = ["| claim | figures |", "|---|---|"]
+    for name, values in figures.items():
+        told = ", ".join(f"{k} {v:.4g}" for k, v in values.items())
+        lines.append(f"| {name} | {told} |")
+    return lines
+
+
+def write(figures: Figures) -> None:
+    """Write RESULTS.md, and what acceptance rows want."""
+    from acceptance import _commit, names, record, rows
+
+    known = rows()
+    lines = [
+        "# Speed",
+        "",
+        f"{datetime.date.today().isoformat()}, commit {_commit()}, {_machine()}.",
+        "Medians in one run of `python benchmarks/circulation_speed.py`; errors beside "
+        "them are of the same run.",
+        "",
+        *_table(figures),
+    ]
+    RESULTS.write_text("\n".join(lines) + "\n")
+    for name, values in figures.items():
+        if name in known:
+            wanted = names(known[name]["wanted"])
+            record(name, {k: v for k, v in values.items() if k in wanted})
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), metavar="NAMES")
+    parser.add_argument("--json", action="store_true", help="print figures as JSON")
+    asked = parser.parse_args()
+    cordax.setup()
+    figures: Figures = {}
+    for name in asked.only or PARTS:
+        if not asked.json:
+            print(f"{name} ...", flush=True)
+        figures |= PARTS[name]()
+    if asked.json:
+        print(json.dumps(figures, indent=1))
+        return
+    print("\n".join(_table(figures)))
+    if not asked.only:
+        write(figures)
+
+
+if __name__ == "__main__":
+    main()

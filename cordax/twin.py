@@ -45,14 +45,14 @@ class Draw:
     """What is kept of the beats of draws: indices, predictions of the observations,
     waves by phase, the mean pressure that the reflex senses; draws come first."""
 
-    features: dict[str, Array]
-    values: tuple[Array, ...]
-    waves: dict[str, Array]
-    sensed: Array
-    ok: Array
+    features: dict[str, np.ndarray]
+    values: tuple[np.ndarray, ...]
+    waves: dict[str, np.ndarray]
+    sensed: np.ndarray
+    ok: np.ndarray
 
 
-def _draws(features: dict[str, Array], values: tuple[Array, ...], ok: Array) -> Draw:
+def _draws(features: dict[str, Any], values: tuple[Any, ...], ok: Any) -> Draw:
     waves = {k.removeprefix(WAVE): v for k, v in features.items() if k.startswith(WAVE)}
     scalars = {k: v for k, v in features.items() if k in UNITS}
     return Draw(scalars, values, waves, features[SENSED], ok)

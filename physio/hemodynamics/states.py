@@ -24,6 +24,9 @@ def closed_loop(*, reflex: bool = True) -> Circulation:
     impedance, systemic and pulmonary arteries and veins, coronary vessels.
 
     Unstressed volumes after Ursino 1998, 10.1152/ajpheart.1998.275.5.H1733, table 1.
+    Shares of the pleural pressure that reach vessels: docs/validation.md (heart and
+    lung); 0.4 of the coronary vessels' wall stands in the chest cavity's pressure, the
+    rest of their squeeze being the ventricle's.
     """
 
     def atrium(start: float) -> ElastanceChamber:
@@ -39,7 +42,9 @@ def closed_loop(*, reflex: bool = True) -> Circulation:
         "right_ventricle": ventricle(165.0),
         "aortic_root": ElasticVessel(0.5, start_volume=40.0),
         "systemic_arteries": ElasticVessel(1.1, 611.0, start_volume=700.0),
-        "systemic_veins": Vein(100.0, 20.0, 2900.0, start_volume=3500.0),
+        "systemic_veins": Vein(
+            100.0, 20.0, 2900.0, start_volume=3500.0, pleural_share=0.65
+        ),
         "pulmonary_arteries": ElasticVessel(
             4.3, 123.0, pleural_share=1.0, start_volume=170.0
         ),
@@ -47,8 +52,13 @@ def closed_loop(*, reflex: bool = True) -> Circulation:
             8.0, 120.0, pleural_share=1.0, lung_share=0.5, start_volume=190.0
         ),
         "coronary_vessels": ElasticVessel(
-            0.1, 5.0, 0.6, start_volume=10.0, squeezed_by="left_ventricle"
-        ),
+            0.1,
+            5.0,
+            0.6,
+            start_volume=10.0,
+            squeezed_by="left_ventricle",
+            pleural_share=0.4,
+        ),  # fmt: skip
     }
     connections = {
         "mitral_valve": OrificeDiode("left_atrium", "left_ventricle", 7.7),

@@ -53,6 +53,7 @@ def fits(patients):
     return bench.calibrate(patients, bench.frozen_priors())
 
 
+@pytest.mark.slow
 def test_calibration_meets_what_was_measured(patients, fits):
     # the line where the patient has no CVP is fitted as well, without it
     for patient, found in zip(patients, fits, strict=True):
@@ -68,6 +69,7 @@ def changes(fits, bolus):
     return bench.changes(fits, bolus, priors, seed=1, draws=4)
 
 
+@pytest.mark.slow
 def test_no_fluid_changes_nothing(fits):
     none = changes(fits, 0.0)
     for change in none.values():
@@ -75,6 +77,7 @@ def test_no_fluid_changes_nothing(fits):
         assert np.abs(change).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_fluid_raises_pressure_stroke_and_filling(fits):
     some = changes(fits, 250.0)
     for name, change in some.items():

@@ -1,0 +1,184 @@
+"""Does calibration find what it should? 200 synthetic patients of known parameters.
+
+Each patient is a draw from the fit's own prior, measured once with the stated errors;
+each is fitted from the prior median and sampled. Fixed beforehand: the seed, what
+counts as identifiable (Laplace sd below half of the prior's) and the bands.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+import cordax
+from calibration import Experiment, Fit, Free, LogNormal, Observation, Space, fit_many
+from calibration import scores as scoring
+from calibration.lanes import predict_many
+from calibration.misfit import Problem
+from calibration.pareto import resample
+from calibration.samplers import importance
+from physio.hemodynamics.states import named_state
+from physio.hemodynamics.valves import Diode
+from physio.parameters import get
+
+SEED = 20260101
+PATIENTS = 200
+LEVELS = (0.5, 0.8, 0.9)
+PROBABILITY = 0.99  # with which an exact sampler passes all bands together
+DRAWS = 99  # independent draws a rank is taken among
+IDENTIFIABLE = 0.5
+
+#: sd of the logarithm of each prior
+FREE = {
+    "systemic.resistance": 0.3,
+    "systemic_arteries.compliance": 0.3,
+    "left_ventricle.active_elastance": 0.3,
+    "left_ventricle.passive_elastance": 0.3,
+    "right_ventricle.active_elastance": 0.3,
+    "pulmonary.resistance": 0.4,
+    "pulmonary_arteries.compliance": 0.3,
+    "systemic_veins.unstressed_volume": 0.08,
+}
+#: An arterial line, a pulmonary artery catheter and an echocardiogram: sd and unit.
+MEASURED = {
+    "systolic_pressure": (3.0, "mmHg"),
+    "diastolic_pressure": (3.0, "mmHg"),
+    "central_venous_pressure": (1.0, "mmHg"),
+    "pulmonary_systolic_pressure": (2.0, "mmHg"),
+    "pulmonary_mean_pressure": (1.5, "mmHg"),
+    "wedge_pressure": (1.5, "mmHg"),
+    "cardiac_output": (0.4, "L/min"),
+    "lv_end_diastolic_volume": (10.0, "mL"),
+    "lv_ejection_fraction": (4.0, "%"),
+}
+
+
+def heart() -> Any:
+    """The circulation whose parameters are free."""
+    return named_state("healthy_man", reflex=False)
+
+
+def with_plain_diodes(model: Any) -> Any:
+    """The same heart with another valve law: a resistance, closed when reversed."""
+    links = {
+        name: Diode(link.source, link.target) if name.endswith("_valve") else link
+        for name, link in model.connections.items()
+    }
+    return eqx.tree_at(lambda m: m.connections, model, links)
+
+
+def problem(model: Any, values: dict[str, float]) -> Problem:
+    """One patient's calibration."""
+    base = heart()
+    space = Space(tuple(Free(k, LogNormal(get(base, k), sd)) for k, sd in FREE.items()))
+    seen = tuple(
+        Observation(kind, values[kind], sd, unit, discrepancy_sd=0.0)
+        for kind, (sd, unit) in MEASURED.items()
+    )
+    return Problem(model, space, seen, Experiment(steps_per_beat=200))
+
+
+def patients(
+    n: int, model: Any, rng: np.random.Generator
+) -> tuple[np.ndarray, list[Problem]]:
+    """True z (n, n_z) and what was measured in each patient, made by ``model``."""
+    blank = problem(model, dict.fromkeys(MEASURED, 50.0))
+    truth, data = [], []
+    while len(truth) < n:
+        z = rng.standard_normal((n, len(FREE)))
+        start = np.tile(np.asarray(blank.start()), (n, 1))
+        _, seen = predict_many(blank, z, start)
+        for k in np.flatnonzero(np.asarray(seen.ok)):
+            values = {
+                kind: float(seen.values[j][k]) + sd * rng.standard_normal()
+                for j, (kind, (sd, _)) in enumerate(MEASURED.items())
+            }
+            truth.append(z[k])
+            data.append(problem(heart(), values))
+    return np.stack(truth[:n]), data[:n]
+
+
+def posteriors(
+    fits: list[Fit], rng: np.random.Generator, progress: Callable[[float], None]
+) -> np.ndarray:
+    """Independent draws of z, (n_case, DRAWS, n_z)."""
+    found = []
+    for k, made in enumerate(fits):
+        drawn = importance(made, rng, ess=2.0 * DRAWS, most=2048)
+        found.append(drawn.z[resample(drawn.log_weights, DRAWS, rng)])
+        progress((k + 1) / len(fits))
+    return np.stack(found)
+
+
+def _calibrated(
+    n: int, model: Any, progress: Callable[[float], None]
+) -> tuple[np.ndarray, np.ndarray, list[Fit]]:
+    rng = np.random.default_rng(SEED)
+    truth, data = patients(n, model, rng)
+    fits = fit_many(
+        [p.model for p in data], [p.space for p in data],
+        [p.observations for p in data], [p.experiment for p in data],
+    )  # fmt: skip
+    return truth, posteriors(fits, rng, progress), fits
+
+
+def _covered(draws: np.ndarray, truth: np.ndarray, level: float) -> np.ndarray:
+    return np.asarray(
+        [scoring.coverage(draws[:, :, k], truth[:, k], level) for k in range(len(FREE))]
+    )
+
+
+def recovery(
+    n: int = PATIENTS, progress: Callable[[float], None] = lambda share: None
+) -> dict[str, Any]:
+    """Identifiable parameters, coverage and ranks with how many leave their bands."""
+    truth, draws, fits = _calibrated(n, heart(), progress)
+    shrinkage = np.asarray([[float(v) for v in f.shrinkage.values()] for f in fits])
+    typical = np.median(shrinkage, axis=0)
+    outside, coverage = 0, {}
+    for level in LEVELS:
+        share = 1.0 - (1.0 - PROBABILITY) / (len(FREE) * len(LEVELS))
+        low, high = scoring.coverage_band(n, level, share)
+        coverage[level] = _covered(draws, truth, level)
+        outside += int(((coverage[level] < low) | (coverage[level] > high)).sum())
+    ranks = np.stack(
+        [scoring.ranks(draws[:, :, k], truth[:, k]) for k in range(len(FREE))]
+    )
+    test = scoring.rank_test(ranks, DRAWS, probability=PROBABILITY)
+    beyond = int(((test.ecdf < test.lower) | (test.ecdf > test.upper)).sum())
+    return {
+        "patients": n,
+        "parameters": len(FREE),
+        "identifiable": int((typical < IDENTIFIABLE).sum()),
+        "shrinkage": dict(zip(FREE, typical, strict=True)),
+        "coverage": {level: dict(zip(FREE, c, strict=True))
+                     for level, c in coverage.items()},
+        "outside_coverage": outside,
+        "outside_rank": beyond,
+    }  # fmt: skip
+
+
+def misspecified(
+    n: int = 40, progress: Callable[[float], None] = lambda share: None
+) -> dict[str, Any]:
+    """What breaks where the data come from another valve law than the model's."""
+    truth, draws, fits = _calibrated(n, with_plain_diodes(heart()), progress)
+    bias = (draws.mean(axis=1) - truth).mean(axis=0)
+    return {
+        "patients": n,
+        "coverage90": float(_covered(draws, truth, 0.9).min()),
+        "coverage": dict(zip(FREE, _covered(draws, truth, 0.9), strict=True)),
+        "bias": dict(zip(FREE, bias, strict=True)),
+        "chi2": float(np.median([float(f.chi2[0]) for f in fits])),
+    }
+
+
+if __name__ == "__main__":
+    cordax.setup()
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else PATIENTS
+    for name, value in recovery(count).items():
+        print(name, value)
+    for name, value in misspecified(max(20, count // 5)).items():
+        print(name, value)

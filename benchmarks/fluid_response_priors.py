@@ -110,26 +110,65 @@ def left_out(table, seen, prior_centre):
     return mean, sd, moves
 
 
-def report(mean, sd, seen):
-    """Prints scores beside the leave-one-out mean change."""
-    print("quantity n | RMSE twin, mean change, none | CRPS twin, mean | coverage")
+def _interval(first, second, **options):
+    found = scores.paired_difference(first, second, **options)
+    return {"value": found.value, "lower": found.lower, "upper": found.upper}
+
+
+def scored(mean, sd, seen):
+    """Scores of each quantity beside the leave-one-out mean change and no change."""
+    rmse, told = scores.root_mean_square, {}
     for q, name in enumerate(WEIGHT):
         has = np.isfinite(seen[q])
         y, m, s = seen[q][has], mean[q][has], sd[q][has]
-        n = y.size
-        others = (y.sum() - y) / (n - 1)
-        spread = np.array([np.delete(y, k).std(ddof=1) for k in range(n)])
+        others = (y.sum() - y) / (y.size - 1)
+        spread = np.array([np.delete(y, k).std(ddof=1) for k in range(y.size)])
+        none = np.array([rmse(np.delete(y, k)) for k in range(y.size)])
         crps = scores.crps_gaussian(m, s, y)
         crps_mean = scores.crps_gaussian(others, spread, y)
-        inside = np.abs(m - y) <= 1.6449 * s
-        rmse = scores.root_mean_square
-        gap = scores.paired_difference(m - y, others - y, statistic=rmse)
-        print(
-            f"{name} {n} | {rmse(m - y):.3f} {rmse(others - y):.3f} {rmse(y):.3f} | "
-            f"{crps.mean():.3f} {crps_mean.mean():.3f} | {inside.mean():.2f} | bias "
-            f"{np.mean(m - y):+.2f}, RMSE difference {gap.value:+.2f} "
-            f"({gap.lower:+.2f} to {gap.upper:+.2f})"
-        )
+        crps_none = scores.crps_gaussian(np.zeros_like(y), none, y)
+        told[name] = {
+            "n": int(y.size),
+            "rmse": rmse(m - y),
+            "rmse_no_change": rmse(y),
+            "rmse_mean_change": rmse(others - y),
+            "crps": float(crps.mean()),
+            "crps_no_change": float(crps_none.mean()),
+            "crps_mean_change": float(crps_mean.mean()),
+            "coverage90": float(np.mean(np.abs(m - y) <= 1.6449 * s)),
+            "bias": float(np.mean(m - y)),
+            "rmse_minus_no_change": _interval(m - y, y, statistic=rmse),
+            "rmse_minus_mean_change": _interval(m - y, others - y, statistic=rmse),
+            "crps_minus_no_change": _interval(crps, crps_none),
+            "crps_minus_mean_change": _interval(crps, crps_mean),
+        }
+    return told
+
+
+def report(told):
+    """Prints :func:`scored`."""
+    for name, figures in told.items():
+        for figure, value in figures.items():
+            if isinstance(value, dict):
+                value = "{value:+.3f} ({lower:+.3f} to {upper:+.3f})".format(**value)
+            print(name, figure, value if isinstance(value, str) else f"{value:.4g}")
+
+
+def _derived(file):
+    """What was seen, the present numbers, the table; each patient left out."""
+    patients = fluid_table.read(file)
+    seen = np.array([bench.observed_change(patients, q) for q in WEIGHT])
+    priors = bench.frozen_priors()
+    now = np.array([priors["tuned"][n] for n in TUNED])
+    centre = np.log(now / [priors["tuned_median"][n] for n in TUNED])
+    table = tabulate(patients, priors)
+    return seen, now, centre, table, left_out(table, seen, centre)
+
+
+def leave_one_out(file):
+    """Scores of every quantity, each patient left out of the tuning."""
+    seen, _, _, _, (mean, sd, _) = _derived(file)
+    return scored(mean, sd, seen)
 
 
 def write(values):
@@ -146,14 +185,8 @@ def write(values):
 
 def main() -> None:
     cordax.setup()
-    patients = fluid_table.read(sys.argv[1])
-    seen = np.array([bench.observed_change(patients, q) for q in WEIGHT])
-    priors = bench.frozen_priors()
-    now = np.array([priors["tuned"][n] for n in TUNED])
-    centre = np.log(now / [priors["tuned_median"][n] for n in TUNED])
-    table = tabulate(patients, priors)
-    mean, sd, moves = left_out(table, seen, centre)
-    report(mean, sd, seen)
+    seen, now, centre, table, (mean, sd, moves) = _derived(sys.argv[1])
+    report(scored(mean, sd, seen))
     print("leave-one-out values", np.exp(moves * STEP).min(0) * now, "to",
           np.exp(moves * STEP).max(0) * now)  # fmt: skip
     best = tune(table, seen, np.full(seen.shape[1], True), centre)

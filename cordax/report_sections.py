@@ -104,7 +104,7 @@ def waveforms(data: "ReportData") -> str:
     for index, panel in enumerate(data.waveforms):
         said = ""
         if panel.rmse is not None:
-            how = "fitted" if panel.fitted else "not fitted"
+            how = "fitted" if panel.fitted else "compared, clock aligned"
             said = f": RMSE {number(panel.rmse)} {unit(panel.unit)} ({how})"
         figures.append(
             f"<figure>{plot.waveform_svg(panel, f'wave{index}')}"
@@ -184,8 +184,9 @@ def indices(data: "ReportData") -> str:
         "Published range",
     )
     return (
-        "<p>Every index the twin can compute, measured or not. The grey bar is the "
-        "published range of healthy adults at rest.</p>"
+        "<p>Every index the twin can compute, measured or not; arterial pressures "
+        "are those of the aortic root. The grey bar is the published range of healthy "
+        "adults at rest.</p>"
         f"{table(header, rows, kind='indices')}"
     )
 

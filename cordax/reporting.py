@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibration.observations import Waveform
+from cordax.healthy import published
 from cordax.report import (
     ChangeRow,
     Diagnostic,
@@ -103,21 +104,56 @@ def parameter_rows(twin: "Twin") -> tuple[ParameterRow, ...]:
     )
 
 
+_TITLES = {
+    "pressure.systemic_arteries": "Arterial pressure",
+    "pressure.right_atrium": "Central venous pressure",
+    "pressure.pulmonary_arteries": "Pulmonary artery pressure",
+    "pressure.left_ventricle": "Left ventricular pressure",
+    "volume.left_ventricle": "Left ventricular volume",
+}
+
+
+def _later(wave: Waveform, values: Any, by: float) -> np.ndarray:
+    """Predicted beats, samples last, as they are ``by`` seconds later."""
+    t, period = np.asarray(wave.t), float(wave.period)
+    rows = np.atleast_2d(values)
+    return np.stack([np.interp(t - by, t, row, period=period) for row in rows])
+
+
+def _rms(wave: Waveform, predicted: Any) -> float:
+    return float(np.sqrt(np.mean((predicted - np.asarray(wave.values)) ** 2)))
+
+
+def _delay(seen: list[tuple[Waveform, Any]]) -> float:
+    """By how much the compared beats lag the model's clock (s), from the arterial one.
+
+    A recording's clock is its own: a beat that was not fitted is compared after the
+    best common shift, at most a tenth of a second.
+    """
+    arterial = [pair for pair in seen if pair[0].site]
+    wave, value = (arterial or seen)[0]
+    trials = np.arange(-0.1, 0.1005, 0.002)
+    return float(min(trials, key=lambda by: _rms(wave, _later(wave, value[0], by)[0])))
+
+
 def _waveforms(twin: "Twin") -> tuple[WaveformPanel, ...]:
     panels = []
-    for o, value in zip(twin.start.observations, twin.rest.values, strict=True):
-        if not isinstance(o, Waveform):
-            continue
-        low, middle, high = np.quantile(value[1:], [0.05, 0.5, 0.95], axis=0)
-        measured, t = np.asarray(o.values), np.asarray(o.t)
-        rmse = float(np.sqrt(np.mean((value[0] - measured) ** 2)))
-        title = f"Arterial pressure, {o.site}" if o.site else o.kind
+    pairs = zip(twin.start.observations, twin.rest.values, strict=True)
+    seen = [(o, value) for o, value in pairs if isinstance(o, Waveform)]
+    compared = [pair for pair in seen if pair[0].role != "likelihood"]
+    by = _delay(compared) if compared else 0.0
+    for o, value in seen:
         fitted = o.role == "likelihood"
+        value = np.asarray(value) if fitted else _later(o, value, by)
+        low, middle, high = np.quantile(value[1:], [0.05, 0.5, 0.95], axis=0)
+        title = _TITLES.get(o.kind, o.kind) + (f", {o.site}" if o.site else "")
+        t, measured = np.asarray(o.t), np.asarray(o.values)
         panels.append(
             WaveformPanel(
-                title, o.unit, t, middle, low, high, t, measured, rmse, fitted
+                title, o.unit, t, middle, low, high, t, measured, _rms(o, value[0]),
+                fitted,
             )
-        )
+        )  # fmt: skip
     waves = {k: np.asarray(v) for k, v in twin.rest.waves.items()}
     for key, title in (
         ("pressure.aortic_root", "Aortic pressure"),
@@ -153,15 +189,20 @@ def _loops(twin: "Twin") -> tuple[LoopPanel, ...]:
 
 
 def _indices(twin: "Twin") -> tuple[IndexRow, ...]:
-    measured = {o.kind for o in twin.start.observations}
+    # what was measured at a limb is compared there; the index is that of the aorta
+    measured = {o.kind for o in twin.start.observations if o.site in ("", "aortic")}
     rows = []
     for name, unit in UNITS.items():
         values = twin.rest.features.get(name)
         if values is None or not np.isfinite(values).all() or not np.any(values):
             continue
+        between, source = published(name, twin.record.sex) or (None, "")
         rows.append(
-            IndexRow(name, unit, _spread(values[1:]), measured=name in measured)
-        )
+            IndexRow(
+                name, unit, _spread(values[1:]), between, source,
+                measured=name in measured,
+            )
+        )  # fmt: skip
     return tuple(rows)
 
 

@@ -323,7 +323,8 @@ def peers() -> Figures:
     found = {name: bool(importlib.util.find_spec(name)) for name in PEERS}
     for name, there in found.items():
         if not there:
-            print(f"  {name} is not installed: pip install 'cordax[bench]'")
+            absent = f"  {name} is not installed: pip install 'cordax[bench]'"
+            print(absent, file=sys.stderr)  # standard output may be JSON
     return {
         "speed-peers": {
             "peers": sum(found.values()),

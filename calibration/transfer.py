@@ -17,6 +17,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from physio.hemodynamics.indices import peak, trough
 from physio.parameters import param
 
 #: Points of the uniform grid of a beat, and harmonics kept: 40 at 72/min is 48 Hz.
@@ -91,8 +92,9 @@ def arterial(
 ) -> dict[str, Array]:
     """Systolic, diastolic, mean and pulse pressure (mmHg) as measured at the site."""
     wave = transferred(t, x, transfer)
-    systolic = jnp.max(wave) + transfer.systolic_bias
-    diastolic = jnp.min(wave) + transfer.diastolic_bias
+    phase = jnp.arange(GRID) / GRID
+    systolic = peak(phase, wave) + transfer.systolic_bias
+    diastolic = trough(phase, wave) + transfer.diastolic_bias
     return {
         "systolic_pressure": systolic,
         "diastolic_pressure": diastolic,

@@ -77,16 +77,86 @@ def beat_mean(t: Float[Array, " n_t"], x: Float[Array, " n_t"]) -> Float[Array, 
     return integral(t, x) / (t[-1] - t[0])
 
 
+def peak(t: Float[Array, " n_t"], x: Float[Array, " n_t"]) -> Float[Array, ""]:
+    """The maximum between samples: the vertex of the parabola about the largest.
+
+    A sampled maximum has a derivative that is wrong by a step's length; this one's is
+    wrong by its square.
+    """
+    k = jnp.clip(jnp.argmax(x), 1, x.size - 2)
+    before, after = t[k - 1] - t[k], t[k + 1] - t[k]
+    left, right = (x[k - 1] - x[k]) / before, (x[k + 1] - x[k]) / after
+    curvature = (right - left) / (after - before)
+    slope = left - curvature * before
+    bent = curvature < 0.0
+    rise = slope**2 / (4.0 * jnp.where(bent, -curvature, 1.0))
+    # no further than the neighbours: the largest sample may be the first or the last
+    inside = jnp.abs(slope) <= -2.0 * curvature * jnp.maximum(-before, after)
+    return jnp.where(bent & inside, x[k] + rise, jnp.max(x))
+
+
+def trough(t: Float[Array, " n_t"], x: Float[Array, " n_t"]) -> Float[Array, ""]:
+    """The minimum between samples, as :func:`peak`."""
+    return -peak(t, -x)
+
+
+def _before_opening(t: Array, ventricle: Array, artery: Array) -> Array:
+    """The arterial pressure at which its valve opens: the end of diastole.
+
+    Both pressures run on from the last samples before the opening, since the minimum
+    there is a kink between two samples; the least sample where the valve stays shut.
+    """
+    drop = ventricle - artery
+    opens = (drop[:-1] <= 0.0) & (drop[1:] > 0.0)
+    k = jnp.clip(jnp.argmax(opens), 2, t.size - 2)
+
+    def onwards(x: Array, at: Array) -> tuple[Array, Array]:
+        """The parabola through the samples up to k, and its slope, at a time."""
+        first = (x[k] - x[k - 1]) / (t[k] - t[k - 1])
+        earlier = (x[k - 1] - x[k - 2]) / (t[k - 1] - t[k - 2])
+        bend = (first - earlier) / (t[k] - t[k - 2])
+        since, width = at - t[k], t[k] - t[k - 1]
+        value = x[k] + since * (first + bend * (since + width))
+        return value, first + bend * (2.0 * since + width)
+
+    at = t[k]
+    for _ in range(3):  # Newton: nearly straight over one step
+        value, slope = onwards(drop, at)
+        at = at - value / jnp.where(slope > 0.0, slope, jnp.inf)
+    at = jnp.clip(at, t[k], t[k + 1])
+    return jnp.where(jnp.any(opens), onwards(artery, at)[0], trough(t, artery))
+
+
+def net_volume(beat: Trajectory, circulation: Any, name: str) -> Float[Array, ""]:
+    """What a beat moves through a connection (mL), from what its target passes on.
+
+    The flow through a valve has steep flanks, so the derivative of its sum over steps
+    is wrong by a tenth; the other flows at its target are smooth.
+    """
+    links, flow = circulation.connections, beat.observed.flow
+    target = links[name].target
+    stored = beat.observed.volume[target]
+    total = stored[-1] - stored[0]
+    for other, link in links.items():
+        if other == name:
+            continue
+        if link.source == target:
+            total = total + integral(beat.t, flow[other])
+        elif link.target == target:
+            total = total - integral(beat.t, flow[other])
+    return total
+
+
 def aortic_site(pressure: dict[str, Array]) -> str:
     """The compartment whose pressure is the aorta's."""
     return "aortic_root" if "aortic_root" in pressure else "systemic_arteries"
 
 
-def _ventricle(prefix: str, p: Array, v: Array) -> dict[str, Array]:
-    end_diastolic, end_systolic = jnp.max(v), jnp.min(v)
+def _ventricle(prefix: str, t: Array, p: Array, v: Array) -> dict[str, Array]:
+    end_diastolic, end_systolic = peak(t, v), trough(t, v)
     stroke = end_diastolic - end_systolic
     return {
-        f"{prefix}_systolic_pressure": jnp.max(p),
+        f"{prefix}_systolic_pressure": peak(t, p),
         # a beat starts with the activation of the ventricles
         f"{prefix}_end_diastolic_pressure": p[0],
         f"{prefix}_end_diastolic_volume": end_diastolic,
@@ -167,30 +237,31 @@ def summarize(
     period = t[-1] - t[0]
     aorta = p[aortic_site(p)]
     lv, lv_p = v["left_ventricle"], p["left_ventricle"]
-    stroke = integral(t, q["aortic_valve"])
+    stroke = net_volume(beat, circulation, "aortic_valve")
     output = stroke / period  # mL/s
     slope = jnp.diff(lv_p) / jnp.diff(t)
     middle = 0.5 * (t[1:] + t[:-1])
     cvp = beat_mean(t, p["right_atrium"])
     wedge = beat_mean(t, p["left_atrium"])
     mean, pulmonary = beat_mean(t, aorta), beat_mean(t, p["pulmonary_arteries"])
+    systolic, diastolic = peak(t, aorta), _before_opening(t, lv_p, aorta)
     ventricle = circulation.compartments["left_ventricle"]
     values = {
         "heart_rate": S_PER_MIN / period,
-        "systolic_pressure": jnp.max(aorta),
-        "diastolic_pressure": jnp.min(aorta),
+        "systolic_pressure": systolic,
+        "diastolic_pressure": diastolic,
         "mean_pressure": mean,
-        "pulse_pressure": jnp.max(aorta) - jnp.min(aorta),
+        "pulse_pressure": systolic - diastolic,
         "central_venous_pressure": cvp,
-        "pulmonary_systolic_pressure": jnp.max(p["pulmonary_arteries"]),
-        "pulmonary_diastolic_pressure": jnp.min(p["pulmonary_arteries"]),
+        "pulmonary_systolic_pressure": peak(t, p["pulmonary_arteries"]),
+        "pulmonary_diastolic_pressure": trough(t, p["pulmonary_arteries"]),
         "pulmonary_mean_pressure": pulmonary,
         "wedge_pressure": wedge,
         "transpulmonary_gradient": pulmonary - wedge,
-        **_ventricle("lv", lv_p, lv),
-        **_ventricle("rv", p["right_ventricle"], v["right_ventricle"]),
-        "la_maximum_volume": jnp.max(v["left_atrium"]),
-        "ra_maximum_volume": jnp.max(v["right_atrium"]),
+        **_ventricle("lv", t, lv_p, lv),
+        **_ventricle("rv", t, p["right_ventricle"], v["right_ventricle"]),
+        "la_maximum_volume": peak(t, v["left_atrium"]),
+        "ra_maximum_volume": peak(t, v["right_atrium"]),
         "stroke_volume": stroke,
         "cardiac_output": output * S_PER_MIN / ML_PER_L,
         "lv_dpdt_max": jnp.max(slope),

@@ -15,7 +15,7 @@ from calibration import (
     Waveform,
 )
 from calibration.lanes import predict_many
-from physio.hemodynamics.indices import beat_mean, integral
+from physio.hemodynamics.indices import beat_mean, net_volume
 from physio.hemodynamics.regazzoni import regazzoni
 from physio.units import ML_PER_L, PERCENT, S_PER_MIN
 
@@ -24,7 +24,7 @@ def few_features(beat, circulation):
     """The few indices these tests use: quicker to compile than all of them."""
     t, seen = beat.t, beat.observed
     aorta, lv = seen.pressure["systemic_arteries"], seen.volume["left_ventricle"]
-    stroke = integral(t, seen.flow["aortic_valve"])
+    stroke = net_volume(beat, circulation, "aortic_valve")
     return {
         "heart_rate": S_PER_MIN / (t[-1] - t[0]),
         "mean_pressure": beat_mean(t, aorta),

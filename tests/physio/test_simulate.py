@@ -18,7 +18,7 @@ from physio import (
 from physio.hemodynamics.regazzoni import regazzoni
 from physio.simulate import periodic_beat
 
-pytestmark = pytest.mark.core
+core = pytest.mark.core  # all but what takes long to compile
 STEPS = 200
 
 
@@ -42,6 +42,7 @@ def exact(t):
     return 1.5 * np.exp(-t) + 0.5 * (np.sin(t) - np.cos(t))
 
 
+@core
 def test_fixed_steps_converge_at_fourth_order():
     errors = []
     for dt in (0.2, 0.1, 0.05):
@@ -52,17 +53,20 @@ def test_fixed_steps_converge_at_fourth_order():
     assert np.allclose(run.observed["twice"], 2.0 * run.y["y"])
 
 
+@core
 def test_adaptive_steps_meet_their_tolerance():
     run = simulate(Decay(), jnp.linspace(0.0, 4.0, 9), rtol=1e-9, atol=1e-9)
     assert bool(run.ok)
     assert np.abs(run.y["y"] - exact(np.asarray(run.t))).max() < 1e-7
 
 
+@core
 def test_an_exhausted_solver_is_not_ok():
     run = simulate(Decay(), jnp.linspace(0.0, 4.0, 9), rtol=1e-9, max_steps=3)
     assert not bool(run.ok)
 
 
+@core
 def test_march_keeps_every_few_states():
     every = march(Decay(), 1.0, dt=0.1)
     few = march(Decay(), 1.0, dt=0.1, save_every=5)
@@ -80,6 +84,7 @@ def test_march_keeps_every_few_states():
         {"t": 1.0, "dt": 0.1, "beats": 1},
     ],
 )
+@core
 def test_impossible_runs_are_refused(options):
     with pytest.raises(ValueError):
         march(Decay(), **options)
@@ -110,6 +115,7 @@ def changed(model, values):
     return model
 
 
+@core
 def test_settle_reaches_the_periodic_beat(model):
     periodic = settle(model, steps_per_beat=STEPS)
     assert bool(periodic.ok) and float(periodic.residual) < 1e-8
@@ -139,6 +145,7 @@ def test_derivatives_through_settle_agree_with_finite_differences(model):
     assert np.allclose(forward, reverse, rtol=1e-9)
 
 
+@core
 def test_a_batch_equals_a_loop(model):
     resistances = jnp.array([0.7, 0.8, 1.0])
 
@@ -150,6 +157,7 @@ def test_a_batch_equals_a_loop(model):
     assert np.allclose(batch, loop, rtol=1e-10)
 
 
+@core
 def test_a_zero_correction_equals_the_base(model):
     def nothing(t, y, inputs):
         return jax.tree.map(jnp.zeros_like, y)
@@ -162,6 +170,7 @@ def test_a_zero_correction_equals_the_base(model):
     assert float(get(same, "systemic.resistance")) == 0.8
 
 
+@core
 def test_float32_circulations_are_refused(model):
     small = jax.tree.map(
         lambda x: x.astype(jnp.float32) if eqx.is_inexact_array(x) else x, model

@@ -114,7 +114,7 @@ def load_part(path: str | Path) -> dict[str, Any]:
 
     try:
         with h5py.File(path, "r") as file:
-            return _join(json.loads(file.attrs["json"]), file)
+            return _join(json.loads(str(file.attrs["json"])), file)
     except (OSError, KeyError, ValueError) as error:
         raise StoreError(
             f"{path} is damaged ({error}). Delete it, ask again."

@@ -31,21 +31,27 @@ def imported(tree: ast.Module) -> set[str]:
     return names
 
 
-def test_examples_are_numbered_from_one_without_a_gap():
+def test_examples_are_numbered_from_one_without_a_gap(record_property):
+    record_property("examples", len(EXAMPLES))
     assert len(EXAMPLES) >= 6
     numbers = [int(path.name[:2]) for path in EXAMPLES]
     assert numbers == list(range(1, len(EXAMPLES) + 1))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_asks_and_answers_in_fewer_than_80_lines(path):
+def test_an_example_asks_and_answers_in_fewer_than_80_lines(path, record_property):
     text = path.read_text()
     tree = ast.parse(text)
+    record_property("longest", len(text.splitlines()))
     assert len(text.splitlines()) < 80
     assert (ast.get_docstring(tree) or "").splitlines()[0].endswith("?")
     assert "Answer:" in text
     assert not [name for name in imported(tree) if name.startswith("_")]
     assert path.name in (ROOT / "README.md").read_text()
+
+
+def test_the_readme_says_what_cordax_is_not():
+    assert "not a medical device" in " ".join((ROOT / "README.md").read_text().split())
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -1,5 +1,6 @@
 """The Makefile, .ci/run, constraints.txt and the extras do what the README promises."""
 
+import datetime
 import os
 import re
 import shutil
@@ -103,6 +104,43 @@ def test_constraints_are_exact_and_used():
         installs = [line for line in text.splitlines() if "pip install" in line]
         assert installs
         assert all("-c constraints.txt" in i or "--no-deps" in i for i in installs)
+
+
+def test_validate_fails_where_there_are_no_data(tmp_path):
+    environment = {**os.environ, "CORDAX_DATA": str(tmp_path / "none")}
+    command = [sys.executable, str(ROOT / "benchmarks" / "validate.py")]
+    answer = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert answer.returncode == 1
+    said = f"No real data in {tmp_path / 'none'}. Set CORDAX_DATA to their folder."
+    assert answer.stdout.strip() == said
+
+
+def test_validate_writes_its_page_with_commit_and_date(tmp_path, monkeypatch):
+    from benchmarks import acceptance, validate
+
+    recorded = {}
+    page = tmp_path / "validation.md"
+    section = ("Real", lambda: ({"real-beat": {"rmse": 1.9}}, ["RMSE 1.9 mmHg."]))
+    monkeypatch.setattr(validate, "PAGE", page)
+    monkeypatch.setattr(validate, "PERIOP", tmp_path)
+    monkeypatch.setattr(validate, "ROOT", tmp_path)
+    monkeypatch.setattr(validate, "SECTIONS", {"real": section})
+    monkeypatch.setattr(acceptance, "record", recorded.__setitem__)
+    monkeypatch.setattr(acceptance, "record_tests", dict)
+    monkeypatch.setattr(sys, "argv", ["validate.py"])
+    assert validate.main() == 0
+    text = page.read_text()
+    today = datetime.date.today().isoformat()
+    # a checkout without its history, as in an archive, has no commit to name
+    assert re.search(rf"{today}, commit ([0-9a-f]{{7,}}\+?)?\.", text), text
+    assert "## Real\n\nRMSE 1.9 mmHg." in text
+    assert recorded == {"real-beat": {"rmse": 1.9}}
+    page.unlink()
+    monkeypatch.setattr(sys, "argv", ["validate.py", "--only", "real"])
+    assert validate.main() == 0
+    assert not page.exists()
 
 
 def test_extras():

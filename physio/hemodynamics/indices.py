@@ -153,7 +153,8 @@ def aortic_site(pressure: dict[str, Array]) -> str:
 
 
 def _ventricle(prefix: str, t: Array, p: Array, v: Array) -> dict[str, Array]:
-    end_diastolic, end_systolic = peak(t, v), trough(t, v)
+    # flat while both valves are shut: rounding would pick where a parabola is laid
+    end_diastolic, end_systolic = jnp.max(v), jnp.min(v)
     stroke = end_diastolic - end_systolic
     return {
         f"{prefix}_systolic_pressure": peak(t, p),

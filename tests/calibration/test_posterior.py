@@ -15,7 +15,7 @@ from calibration.identifiability import (
     told,
 )
 from calibration.pareto import effective, resample, smooth
-from calibration.posterior import sample_fit
+from calibration.posterior import _trust, sample_fit
 from physio.interventions import scale
 
 
@@ -72,6 +72,21 @@ def test_what_cannot_be_sampled_is_refused(found):
 def test_few_draws_are_not_trusted(found):
     short = sample_fit(found, key=jax.random.key(1), ess=1e6, most=1, draws=10**6)
     assert any("Effective number" in line for line in short.verdict)
+
+
+def test_diagnostics_out_of_bounds_are_said():
+    sound = {"pareto_k": 0.4, "r_hat": 1.001, "divergences": 0.0, "ess": 1200.0}
+    sound |= {"draws": 1000.0, "failed": 0.0, "evaluations": 2000.0}
+    assert _trust(sound, 1000.0) == ()
+    for bad, words in (
+        ({"pareto_k": 0.9}, "pareto-k is 0.90"),
+        ({"ess": 300.0}, "Effective number of draws 300, 1000 wanted"),
+        ({"r_hat": 1.05}, "R-hat is 1.050"),
+        ({"divergences": 20.0}, "20 divergent"),
+        ({"failed": 300.0}, "300 of 2000 draws had no periodic beat"),
+    ):
+        (line,) = _trust(sound | bad, 1000.0)
+        assert words in line
 
 
 @pytest.mark.slow

@@ -132,7 +132,10 @@ def test_a_common_delay_explains_a_later_phase():
     assert bench.phase_error((early + np.array([0.3, 0.0, 0.3])), early, rate)[0] > 0.06
 
 
-def test_the_command_prints_the_agreed_keys(file, no_model, capsys):
+def test_the_command_prints_the_agreed_keys(
+    file, no_model, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # outside the checkout
     path = str(file(table()))
     assert run(["bench", "ventilation", path, "--json"]) == DONE
     assert set(json.loads(capsys.readouterr().out)["ppv"]) == KEYS

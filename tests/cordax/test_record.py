@@ -209,10 +209,14 @@ def test_embedded_patients_are_without_problems(name):
     assert found.source
 
 
-def test_the_embedded_beat_has_the_numbers_of_its_minute():
+def test_the_embedded_beat_has_the_numbers_of_its_minute(record_property):
     found = record.read(patients.find("periop"))
     wave = found.waveforms[0]
-    assert wave.beat.size <= 64
+    points = max(w.beat.size for w in found.waveforms)
+    record_property("points", points)
+    assert points <= 64
+    folder = patients.find("periop").parent
+    assert "MIT License" in (folder / "periop_beat.LICENSE-MIT.txt").read_text()
     assert 60 / wave.period_s == pytest.approx(85.5, abs=0.1)
     # The mean of the beats' maxima is a little above the maximum of their mean.
     assert wave.beat.max() == pytest.approx(92.7, abs=0.3)

@@ -1,10 +1,13 @@
 """The report: one file, nothing from the network, every part where it belongs."""
 
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,11 +44,17 @@ def page() -> str:
     return report.html(example())
 
 
-def test_the_page_asks_the_network_for_nothing(page):
+def requests(addresses: list[str]) -> list[str]:
+    """Those addresses that a browser would fetch."""
+    return [a for a in addresses if not a.startswith(("#", "data:"))]
+
+
+def test_the_page_asks_the_network_for_nothing(page, record_property):
     reader = Reader()
     reader.feed(page)
     assert reader.open == []
-    assert all(a.startswith(("#", "data:")) for a in reader.addresses)
+    record_property("requests", len(requests(reader.addresses)))
+    assert requests(reader.addresses) == []
     assert len(set(reader.ids)) == len(reader.ids)
     assert not re.search(r"https?://|@import|url\((?!#)", page)
     assert {a[1:] for a in reader.addresses if a.startswith("#")} <= set(reader.ids)
@@ -54,7 +63,64 @@ def test_the_page_asks_the_network_for_nothing(page):
 def test_a_request_would_be_seen(page):
     reader = Reader()
     reader.feed(page.replace("<main>", '<main><img src="//a.b/c.png">'))
-    assert not all(a.startswith(("#", "data:")) for a in reader.addresses)
+    assert requests(reader.addresses) == ["//a.b/c.png"]
+
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    None,
+)
+_MEASURE = """<script>
+addEventListener("load", () => {
+  const frame = document.querySelector("iframe"), inside = frame.contentDocument;
+  const body = inside.documentElement;
+  document.title = `${body.scrollWidth} of ${frame.clientWidth}`;
+});
+</script>"""
+
+
+def widths(page: str, width: int, folder: Path) -> tuple[int, int, str]:
+    """Width (px) of the page in a window of a width, the window's, and what a browser
+    complained about. A frame may be narrower than the narrowest window."""
+    frame = f'<iframe style="border:0" width="{width}" height="900" srcdoc="'
+    path = folder / f"{width}.html"
+    path.write_text(f'<meta charset="utf-8">{_MEASURE}{frame}{escape(page)}"></iframe>')
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    options += ["--enable-logging=stderr", f"--user-data-dir={folder / 'profile'}"]
+    done = subprocess.run(
+        [str(CHROMIUM), *options, "--virtual-time-budget=5000", path.as_uri()],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    found = re.search(r"<title>(\d+) of (\d+)</title>", done.stdout)
+    assert found, done.stderr
+    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return int(found[1]), int(found[2]), "\n".join(console)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
+@pytest.mark.parametrize("width", [1200, 390], ids=["desktop", "phone"])
+def test_nothing_overflows_on_a_screen(page, tmp_path, width):
+    needed, there, complaints = widths(page, width, tmp_path)
+    assert needed <= there == width
+    assert complaints == ""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
+def test_nothing_overflows_on_paper(page, tmp_path):
+    """The rules for print, in the width that A4 leaves between its margins."""
+    printed = page.replace("@media print", "@media all")
+    printed = printed.replace("@media screen and", "@media print and")
+    needed, there, complaints = widths(printed, 703, tmp_path)  # 186 mm at 96 per inch
+    assert needed <= there
+    assert complaints == ""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
+def test_an_overflow_and_an_error_would_be_seen(page, tmp_path):
+    wide = '<main><div style="width:800px">x</div><script>nothing()</script>'
+    needed, there, complaints = widths(page.replace("<main>", wide), 390, tmp_path)
+    assert needed > there
+    assert "nothing is not defined" in complaints
 
 
 def test_it_says_what_a_report_must_say(page):

@@ -1,14 +1,19 @@
 """A twin of a real patient: calibrated, asked, saved and loaded."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from cordax import record
+import cordax
+from calibration import fit
+from cordax import build, record
+from cordax import twin as twin_module
 from cordax.patients import find
 from cordax.store import StoreError
 from cordax.twin import Twin, calibrate
+from physio.parameters import get, replace
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +68,43 @@ def test_save_and_load_give_the_same_answers(twin, tmp_path):
         assert np.allclose(a["after"], b["after"], rtol=1e-9)
     with pytest.raises(FileExistsError):
         twin.save(tmp_path / "twin")
+
+
+def test_a_twin_of_ones_own_circulation_is_loaded_leaf_by_leaf(twin, tmp_path):
+    own = replace(twin.start.model, "aortic_valve.resistance", 0.004)
+    start = build.start(twin.record, model=own)
+    mine = dataclasses.replace(twin, start=start, asked=[])
+    mine.save(tmp_path / "twin")
+    again = cordax.load(tmp_path / "twin", model=own)
+    assert isinstance(again, cordax.Twin)
+    np.testing.assert_array_equal(again.draws, twin.draws)
+    assert float(get(again.model, "aortic_valve.resistance")) == 0.004
+    # the circulation that cordax builds by itself is not this one
+    with pytest.raises(StoreError, match="aortic_valve.resistance"):
+        cordax.load(tmp_path / "twin")
+
+
+def test_ctrl_c_while_sampling_keeps_what_the_fit_found(twin, tmp_path, monkeypatch):
+    s = twin.start
+    found = fit(s.model, s.space, s.observations, s.experiment, starts=1)
+    sampled = twin_module.sample_fit
+    calls = []
+
+    def interrupted(*arguments, **options):
+        calls.append(options.get("method"))
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return sampled(*arguments, **options)
+
+    monkeypatch.setattr(twin_module, "sample_fit", interrupted)
+    with pytest.raises(KeyboardInterrupt) as stop:
+        calibrate(twin.record, found=found)
+    kept = stop.value.twin
+    assert calls == [None, "laplace"]
+    assert kept.diagnostics["method"] == "laplace"
+    np.testing.assert_array_equal(kept.z, found.z)
+    kept.save(tmp_path / "twin")
+    np.testing.assert_array_equal(cordax.load(tmp_path / "twin").draws, kept.draws)
 
 
 def test_a_leaf_that_is_not_what_cordax_builds_is_refused(twin, tmp_path):

@@ -10,6 +10,8 @@ from physio import replace, settle
 from physio.hemodynamics import (
     DoubleHill,
     DynamicOrifice,
+    ElasticVessel,
+    InertialVessel,
     OrificeDiode,
     TwoCosine,
     Vein,
@@ -54,6 +56,16 @@ def test_a_vein_halves_its_compliance_at_the_stiffening_pressure():
     assert float(pressure(v)) == pytest.approx(20.0)
     assert float(1.0 / jax.grad(pressure)(v)) == pytest.approx(50.0)
     assert float(1.0 / jax.grad(pressure)(jnp.asarray(3000.0))) == pytest.approx(100.0)
+
+
+def test_an_artery_has_resistance_inertia_and_compliance():
+    artery = InertialVessel("a", "b", 0.05, 0.005)
+    drop, flow = jnp.asarray(3.0), jnp.asarray(20.0)
+    rate = artery.derivative(drop, {"flow": flow})["flow"]
+    assert 0.005 * float(rate) + 0.05 * 20.0 == pytest.approx(3.0)  # L dq/dt + R q = dp
+    assert float(artery.derivative(drop, {"flow": drop / 0.05})["flow"]) == 0.0
+    wall = ElasticVessel(2.0, 100.0)
+    assert float(wall.transmural_pressure(jnp.asarray(130.0), {})) == 15.0
 
 
 @pytest.mark.parametrize("law", [TwoCosine("ventricles"), DoubleHill("ventricles")])

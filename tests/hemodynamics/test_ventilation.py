@@ -1,13 +1,19 @@
 """Breathing, and what it does to pulse pressure and stroke volume."""
 
+import inspect
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from cordax.bench import ventilation as bench
+from physio import settle
+from physio.hemodynamics.circulation import CirculationInputs
 from physio.hemodynamics.indices import UNITS
+from physio.hemodynamics.regazzoni import regazzoni
 from physio.hemodynamics.variation import (
     Beats,
     smooth_over_breath,
@@ -15,6 +21,7 @@ from physio.hemodynamics.variation import (
     variation_of_beats,
 )
 from physio.hemodynamics.ventilation import Ventilation
+from physio.inputs import constant
 from physio.parameters import replace
 
 VEINS, LUNG = "systemic_veins.pleural_share", "pulmonary_veins.lung_share"
@@ -81,6 +88,27 @@ def test_one_offset_is_refused():
     with pytest.raises(ValueError, match="3 offsets or more; got 1"):
         variation(bench.ventilated(bench.frozen_population())[0], Ventilation(),
                   offsets=1)  # fmt: skip
+
+
+def test_settle_holds_ventilation_at_its_mean(record_property):
+    """When the breath began does not matter; what it is on average does."""
+    model = regazzoni()
+
+    def state(breath):
+        world = CirculationInputs(ventilation=breath)
+        periodic = settle(model, world, steps_per_beat=200)
+        assert bool(periodic.ok)
+        return np.asarray(ravel_pytree(periodic.state)[0])
+
+    breath = Ventilation(480.0, 12.0)
+    now, later = state(breath), state(replace(breath, "offset", 1.3))
+    np.testing.assert_allclose(now, later, atol=1e-6)
+    np.testing.assert_allclose(now, state(constant(breath.mean())), atol=1e-6)
+    deeper = state(replace(breath, "tidal_volume", 960.0))
+    assert np.abs(now - deeper).max() > 1.0
+    pooled = inspect.signature(variation).parameters["offsets"].default
+    record_property("offsets", pooled)
+    assert pooled >= 3
 
 
 def test_variations_have_units():

@@ -27,7 +27,12 @@ from physio.hemodynamics.autoregulation import Autoregulated
 from physio.hemodynamics.baroreflex import Baroreflex
 from physio.hemodynamics.circulation import Circulation, Pericardium
 from physio.hemodynamics.devices import peep_from_cmh2o
-from physio.hemodynamics.indices import beat_mean, integral
+from physio.hemodynamics.indices import (
+    beat_mean,
+    end_diastolic_pressure,
+    net_volume,
+    peak,
+)
 from physio.hemodynamics.states import named_state, scaled_to_body
 from physio.hemodynamics.treatments import fluid_bolus
 from physio.parameters import get, replace
@@ -76,15 +81,15 @@ def frozen_priors() -> Priors:
 
 
 # --- the patient before the fluid -----------------------------------------------
-def vitals(beat: Trajectory) -> dict[str, Float[Array, ""]]:
+def vitals(beat: Trajectory, circulation: Circulation) -> dict[str, Float[Array, ""]]:
     """Mean, pulse and central venous pressure (mmHg) and stroke volume (mL)."""
     t, seen = beat.t, beat.observed
-    aorta = seen.pressure["aortic_root"]
+    aorta, ventricle = seen.pressure["aortic_root"], seen.pressure["left_ventricle"]
     return {
         "mean_pressure": beat_mean(t, aorta),
-        "pulse_pressure": jnp.max(aorta) - jnp.min(aorta),
+        "pulse_pressure": peak(t, aorta) - end_diastolic_pressure(t, ventricle, aorta),
         "central_venous_pressure": beat_mean(t, seen.pressure["right_atrium"]),
-        "stroke_volume": integral(t, seen.flow["aortic_valve"]),
+        "stroke_volume": net_volume(beat, circulation, "aortic_valve"),
     }
 
 
@@ -97,14 +102,14 @@ class Breathing(eqx.Module):
     breath: Float[Array, ""]
 
     def __call__(self, beat: Trajectory, circulation: Circulation) -> dict[str, Array]:
-        seen = vitals(beat)
+        seen = vitals(beat, circulation)
         held = eqx.tree_at(
             lambda m: m.airway.pressure_mmhg, circulation, replace_fn=self._inflate
         )
         start = jax.tree.map(lambda y: y[0], beat.y)
         periodic = settle(held, y0=start, steps_per_beat=_STEPS, max_iterations=12)
         after = periodic_beat(periodic, steps_per_beat=_STEPS)
-        stroke = vitals(after)["stroke_volume"]
+        stroke = vitals(after, periodic.system)["stroke_volume"]
         swing = jnp.log(seen["stroke_volume"] / stroke)
         seen[_SWING] = jnp.log(jnp.where(periodic.ok & (swing > 0.0), swing, jnp.nan))
         return seen
@@ -220,7 +225,7 @@ def _given(problems: Problem, z: Array, start: Array, doses: _Dose) -> Any:
         treated = fluid_bolus(dose.kept, retained=1.0)(awake(means["mean_pressure"]))
         periodic, after = experiment.beat(treated, rest.state)
         ok = rest.ok & periodic.ok
-        return vitals(before), vitals(after), ok
+        return vitals(before, model), vitals(after, periodic.system), ok
 
     return eqx.filter_vmap(one)(problems, z, start, doses)
 

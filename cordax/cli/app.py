@@ -76,6 +76,8 @@ def run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         code = app(arguments, prog_name="cordax", standalone_mode=False)
+        if code == INTERRUPTED:  # typer turned Ctrl-C into its code, and said nothing
+            _say("Interrupted.", as_json)
         return code if isinstance(code, int) else DONE
     except (KeyboardInterrupt, typer.Abort):
         _say("Interrupted.", as_json)

@@ -186,5 +186,24 @@ def _print_summary(summary: dict[str, Any], name: str) -> None:
     if rows:
         header = ["Measurement", "Value ± sd", "Predicted (90 %)", "Residual/sd", ""]
         table(name, header, rows)
+    _print_parameters(summary.get("parameters", ()))
     for line in summary.get("verdict", ()):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_parameters(parameters: Any) -> None:
+    from cordax.report_parts import unit
+
+    rows = [
+        [
+            row["name"],
+            unit(row["unit"]),
+            spread(row["prior"]),
+            spread(row["posterior"]),
+            f"{row['sd_ratio']:.2f}" + (" prior only" if row["sd_ratio"] > 0.9 else ""),
+        ]
+        for row in parameters
+    ]
+    if rows:
+        header = ["Parameter", "Unit", "Prior (90 %)", "Posterior (90 %)", "SD ratio"]
+        table("Posterior SD over prior SD: 1 where the data say nothing", header, rows)

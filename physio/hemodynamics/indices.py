@@ -100,7 +100,7 @@ def trough(t: Float[Array, " n_t"], x: Float[Array, " n_t"]) -> Float[Array, ""]
     return -peak(t, -x)
 
 
-def _before_opening(t: Array, ventricle: Array, artery: Array) -> Array:
+def end_diastolic_pressure(t: Array, ventricle: Array, artery: Array) -> Array:
     """The arterial pressure at which its valve opens: the end of diastole.
 
     Both pressures run on from the last samples before the opening, since the minimum
@@ -245,7 +245,7 @@ def summarize(
     cvp = beat_mean(t, p["right_atrium"])
     wedge = beat_mean(t, p["left_atrium"])
     mean, pulmonary = beat_mean(t, aorta), beat_mean(t, p["pulmonary_arteries"])
-    systolic, diastolic = peak(t, aorta), _before_opening(t, lv_p, aorta)
+    systolic, diastolic = peak(t, aorta), end_diastolic_pressure(t, lv_p, aorta)
     ventricle = circulation.compartments["left_ventricle"]
     values = {
         "heart_rate": S_PER_MIN / period,

@@ -3,11 +3,12 @@
     python benchmarks/circulation_speed.py [--only NAMES] [--json]
 
 Medians of repeated runs in one process, on whatever machine this is; what compares
-two programs runs both here. Writes benchmarks/RESULTS.md and the speed rows of
-docs/acceptance.toml unless --only or --json is given.
+two programs runs both here. Writes the rows it measured into benchmarks/RESULTS.md and
+docs/acceptance.toml, unless --json is given.
 """
 
 import argparse
+import ast
 import datetime
 import importlib.util
 import json
@@ -360,6 +361,24 @@ def peers() -> Figures:
     }
 
 
+def gpu() -> Figures:
+    """Kernels per step of a population, compiled for a GPU where that is possible."""
+    if not importlib.util.find_spec("jax_cuda12_plugin"):
+        print(
+            "  the GPU compiler is not installed: pip install jax-cuda12-pjrt "
+            "jax-cuda12-plugin",
+            file=sys.stderr,
+        )
+        return {}
+    script = str(ROOT / "benchmarks" / "gpu_kernels.py")
+    environment = dict(os.environ, JAX_ENABLE_X64="0", PYTHONPATH=str(ROOT))
+    said = subprocess.run(
+        [sys.executable, script], check=True, env=environment, capture_output=True,
+        text=True,
+    ).stdout  # fmt: skip
+    return {"speed-gpu": ast.literal_eval(said.splitlines()[-1])}
+
+
 PARTS: dict[str, Callable[[], Figures]] = {
     "beat": beat,
     "population": population,
@@ -367,6 +386,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "fits": fits,
     "posterior": posterior,
     "peers": peers,
+    "gpu": gpu,
 }
 
 
@@ -377,29 +397,39 @@ def _machine() -> str:
     )
 
 
-def _table(figures: Figures) -> list[str]:
-    lines = ["| claim | figures |", "|---|---|"]
-    for name, values in figures.items():
-        told = ", ".join(f"{k} {v:.4g}" for k, v in values.items())
-        lines.append(f"| {name} | {told} |")
-    return lines
+def _told(values: dict[str, float]) -> str:
+    return ", ".join(f"{k} {v:.4g}" for k, v in values.items())
+
+
+def _rows() -> dict[str, str]:
+    """The rows there are, by claim."""
+    found = {}
+    for line in RESULTS.read_text().splitlines() if RESULTS.is_file() else []:
+        if line.startswith("| ") and not line.startswith(("| claim", "| ---")):
+            found[line.split("|")[1].strip()] = line
+    return found
 
 
 def write(figures: Figures) -> None:
-    """Write RESULTS.md, and what acceptance rows want."""
+    """Put figures into RESULTS.md, and what acceptance rows want into theirs."""
     from acceptance import _commit, names, record, rows
 
-    known = rows()
-    lines = [
+    stamp = f"{datetime.date.today().isoformat()} | {_commit()} | {_machine()}"
+    lines = _rows() | {
+        name: f"| {name} | {_told(values)} | {stamp} |"
+        for name, values in figures.items()
+    }
+    head = [
         "# Speed",
         "",
-        f"{datetime.date.today().isoformat()}, commit {_commit()}, {_machine()}.",
-        "Medians in one run of `python benchmarks/circulation_speed.py`; errors beside "
-        "them are of the same run.",
+        "Medians of `python benchmarks/circulation_speed.py`; errors beside them are",
+        "of the same run. A `+` after a commit: changes that were not committed.",
         "",
-        *_table(figures),
+        "| claim | figures | date | commit | machine |",
+        "| --- | --- | --- | --- | --- |",
     ]
-    RESULTS.write_text("\n".join(lines) + "\n")
+    RESULTS.write_text("\n".join([*head, *lines.values()]) + "\n")
+    known = rows()
     for name, values in figures.items():
         if name in known:
             wanted = names(known[name]["wanted"])
@@ -421,9 +451,9 @@ def main() -> None:
     if asked.json:
         print(json.dumps(figures, indent=1))
         return
-    print("\n".join(_table(figures)))
-    if not asked.only:
-        write(figures)
+    for name, values in figures.items():
+        print(f"{name}: {_told(values)}")
+    write(figures)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python benchmarks/validate.py [--only NAMES]
 
 Data are looked for in $CORDAX_DATA, else in ../shared/data beside the repository;
-where they are absent this fails. Figures go to docs/acceptance.toml as well; --only
-writes neither file.
+where they are absent this fails. Figures go to docs/acceptance.toml as well; with
+--only the other sections and rows stay as they were.
 """
 
 import argparse
@@ -88,6 +88,8 @@ def real_patient() -> Section:
         + ".",
         "",
         "In words: " + " ".join(twin.verdict),
+        "",
+        *(f"- {line}" for line in twin.report_data().identifiability),
         "",
     ]
     got = {
@@ -246,13 +248,56 @@ def others() -> Section:
     return {}, lines
 
 
+def tests() -> Section:
+    """The tests that show a row, and the seconds of the last whole run of .ci/run."""
+    from benchmarks import acceptance
+
+    written = acceptance.record_tests()
+    stages = ROOT / "build" / "ci_seconds.toml"
+    if stages.is_file():
+        written |= acceptance.record_stages(tomllib.loads(stages.read_text()))
+    counts = {state: list(written.values()).count(state) for state in set(
+        written.values())}  # fmt: skip
+    told = ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))
+    return {}, [f"Promises shown by tests and by the checks' stages: {told}.", ""]
+
+
 SECTIONS: dict[str, tuple[str, Callable[[], Section]]] = {
     "real": ("A real patient", real_patient),
     "fluid": ("Prediction of a fluid challenge", fluid),
     "breathing": ("Heart and lung", breathing),
     "recovery": ("Recovery of known parameters", recovered),
     "others": ("Against other programs", others),
+    "tests": ("Tests", tests),
 }
+_HEAD = [
+    "# Validation",
+    "",
+    "Written by `make validate`; every section says when and at which commit. A `+`:",
+    "the tree held changes that were not committed.",
+    "",
+]
+
+
+def _written() -> dict[str, list[str]]:
+    """The sections there are, by title."""
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in PAGE.read_text().splitlines() if PAGE.is_file() else []:
+        if line.startswith("## "):
+            lines = found.setdefault(line.removeprefix("## "), [])
+        lines.append(line)
+    return found
+
+
+def _keep(title: str, lines: list[str]) -> None:
+    from benchmarks import acceptance
+
+    stamp = f"{datetime.date.today().isoformat()}, commit {acceptance._commit()}."
+    pages = _written() | {title: [f"## {title}", "", stamp, "", *lines]}
+    ordered = [pages[name] for name, _ in SECTIONS.values() if name in pages]
+    text = "\n\n".join("\n".join(page).strip() for page in [_HEAD, *ordered])
+    PAGE.write_text(text + "\n")
 
 
 def main() -> int:
@@ -266,25 +311,14 @@ def main() -> int:
     cordax.setup()
     from benchmarks import acceptance
 
-    pages, figures = [], {}
     for name in asked.only or SECTIONS:
         title, run = SECTIONS[name]
         print(f"{title} ...", flush=True)
-        got, lines = run()
-        figures |= got
-        pages += [f"## {title}", "", *lines]
+        figures, lines = run()
+        for id, values in figures.items():
+            acceptance.record(id, values)
+        _keep(title, lines)
         print("\n".join(lines), flush=True)
-    if asked.only:
-        return 0
-    stamp = f"{datetime.date.today().isoformat()}, commit {acceptance._commit()}."
-    head = ["# Validation", "", f"Written by `make validate` on {stamp}", ""]
-    PAGE.write_text("\n".join([*head, *pages]).rstrip() + "\n")
-    for id, values in figures.items():
-        acceptance.record(id, values)
-    acceptance.record_tests()
-    stages = ROOT / "build" / "ci_seconds.toml"
-    if stages.is_file():
-        acceptance.record_stages(tomllib.loads(stages.read_text()))
     print(PAGE)
     return 0
 

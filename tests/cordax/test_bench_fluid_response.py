@@ -85,9 +85,10 @@ def test_fluid_raises_pressure_stroke_and_filling(fits):
     some = changes(fits, 250.0)
     for name, change in some.items():
         assert (change.mean(axis=1) > 0.1).all(), name
-    # more variation with the breath: a steeper heart, more stroke from the fluid
+    # the least variation with the breath: a flat heart, the least from the fluid; the
+    # other two vary more, one of them at a high venous pressure
     gained = some["sv"].mean(axis=1) / [70.0, 82.0, 58.0]
-    assert gained[1] < gained[0] < gained[2]
+    assert gained[1] < 0.9 * min(gained[0], gained[2])
 
 
 def test_discrepancies_have_mean_zero():

@@ -23,7 +23,7 @@ FLUID = """\
 id,SV_pre_fluid_avg,SVI_pre_fluid_avg,CI_pre_fluid_avg,MAP_pre_fluid_avg,PP_pre_fluid_avg,CVP_pre_fluid_avg,SVV_pre_fluid_avg,MAP_post_fluid_avg,SV_post_fluid_avg,CVP_post_fluid_avg
 a,70,36,2.5,70,52,9,9.0,76,74,11
 """  # noqa: E501 (the header of a table)
-MEASURED = (115.0, 73.0, 4.0, 22.0, 15.0, 8.0, 6.0, 150.0, 60.0)
+MEASURED = (115.0, 73.0, 4.0, 22.0, 15.0, 8.0, 6.0, 150.0, 60.0, 165.0, 56.0)
 
 
 def application(folder: Path) -> Problem:

@@ -135,12 +135,16 @@ def test_validate_writes_its_page_with_commit_and_date(tmp_path, monkeypatch):
     today = datetime.date.today().isoformat()
     # a checkout without its history, as in an archive, has no commit to name
     assert re.search(rf"{today}, commit ([0-9a-f]{{7,}}\+?)?\.", text), text
-    assert "## Real\n\nRMSE 1.9 mmHg." in text
+    assert "## Real\n\n" in text and text.endswith("\n\nRMSE 1.9 mmHg.\n")
     assert recorded == {"real-beat": {"rmse": 1.9}}
-    page.unlink()
+    # one section again: the others stay
+    page.write_text(text + "\n## Other\n\nkept\n")
+    monkeypatch.setattr(
+        validate, "SECTIONS", {"real": section, "other": ("Other", None)}
+    )
     monkeypatch.setattr(sys, "argv", ["validate.py", "--only", "real"])
     assert validate.main() == 0
-    assert not page.exists()
+    assert page.read_text() == text + "\n## Other\n\nkept\n"
 
 
 def test_extras():

@@ -81,7 +81,7 @@ def frozen_priors() -> Priors:
 
 
 # --- the patient before the fluid -----------------------------------------------
-def vitals(beat: Trajectory, circulation: Circulation) -> dict[str, Float[Array, ""]]:
+def vitals(beat: Trajectory, circulation: Any) -> dict[str, Float[Array, ""]]:
     """Mean, pulse and central venous pressure (mmHg) and stroke volume (mL)."""
     t, seen = beat.t, beat.observed
     aorta, ventricle = seen.pressure["aortic_root"], seen.pressure["left_ventricle"]

@@ -5,14 +5,13 @@ numbers beside their usual ranges, and draws pressures and the two loops.
 """
 
 import cordax
+from cordax import plot
+from physio import settle
+from physio.hemodynamics.indices import UNITS, summarize
+from physio.hemodynamics.states import named_state
+from physio.simulate import periodic_beat
 
 cordax.setup()
-
-from cordax import plot  # noqa: E402 (after setup)
-from physio import settle  # noqa: E402
-from physio.hemodynamics.indices import UNITS, summarize  # noqa: E402
-from physio.hemodynamics.states import named_state  # noqa: E402
-from physio.simulate import periodic_beat  # noqa: E402
 
 USUAL = {
     "systolic_pressure": (90, 120),

@@ -7,16 +7,15 @@ probable heart, and asks how far the measurements narrow each parameter.
 
 import os
 
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+
 import cordax
+from calibration import Observation, Waveform, fit
+from cordax import build
+from cordax.patients import find
 
 cordax.setup()
-
-import jax.numpy as jnp  # noqa: E402 (after setup)
-import matplotlib.pyplot as plt  # noqa: E402
-
-from calibration import Observation, Waveform, fit  # noqa: E402
-from cordax import build  # noqa: E402
-from cordax.patients import find  # noqa: E402
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 

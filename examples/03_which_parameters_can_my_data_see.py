@@ -7,23 +7,22 @@ an sd beyond all bounds, so that one compiled program serves both records.
 
 import os
 
+import equinox as eqx
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+
 import cordax
-
-cordax.setup()
-
-import equinox as eqx  # noqa: E402 (after setup)
-import jax.numpy as jnp  # noqa: E402
-import matplotlib.pyplot as plt  # noqa: E402
-
-from calibration import fit  # noqa: E402
-from calibration.identifiability import (  # noqa: E402
+from calibration import fit
+from calibration.identifiability import (
     INTERVAL_95,
     fisher,
     profile,
     sentences,
 )
-from cordax import build  # noqa: E402
-from cordax.patients import find  # noqa: E402
+from cordax import build
+from cordax.patients import find
+
+cordax.setup()
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 NAME = "systemic.resistance"

@@ -6,24 +6,23 @@ about that draw's own pressure. Nobody measured the reflex: its gain is a prior'
 
 import os
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+
 import cordax
+from calibration import fit
+from calibration.posterior import sample_fit
+from cordax import build
+from cordax.patients import find
+from physio import set_to, then
+from physio.hemodynamics import Baroreflex
+from physio.hemodynamics.indices import UNITS, beat_mean
+from physio.hemodynamics.treatments import fluid_bolus, vasodilator
 
 cordax.setup()
-
-import equinox as eqx  # noqa: E402 (after setup)
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-
-from calibration import fit  # noqa: E402
-from calibration.posterior import sample_fit  # noqa: E402
-from cordax import build  # noqa: E402
-from cordax.patients import find  # noqa: E402
-from physio import set_to, then  # noqa: E402
-from physio.hemodynamics import Baroreflex  # noqa: E402
-from physio.hemodynamics.indices import UNITS, beat_mean  # noqa: E402
-from physio.hemodynamics.treatments import fluid_bolus, vasodilator  # noqa: E402
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 SHOWN = ("mean_pressure", "cardiac_output", "wedge_pressure", "heart_rate")

@@ -6,18 +6,17 @@ a whole waveform: the limb's transfer element and the clock of the recording are
 
 import os
 
+import matplotlib.pyplot as plt
+import numpy as np
+
+import calibration as cal
 import cordax
+from cordax.patients import find
+from physio import get
+from physio.hemodynamics.states import named_state
+from physio.hemodynamics.treatments import heart_rate
 
 cordax.setup()
-
-import matplotlib.pyplot as plt  # noqa: E402 (after setup)
-import numpy as np  # noqa: E402
-
-import calibration as cal  # noqa: E402
-from cordax.patients import find  # noqa: E402
-from physio import get  # noqa: E402
-from physio.hemodynamics.states import named_state  # noqa: E402
-from physio.hemodynamics.treatments import heart_rate  # noqa: E402
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 SPREADS = {  # sd of the logarithm of each prior

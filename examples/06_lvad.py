@@ -4,18 +4,17 @@ Adds a rotary pump to a heart with reduced ejection fraction and sweeps its spee
 all speeds run as one batch.
 """
 
+import equinox as eqx
+import jax.numpy as jnp
+
 import cordax
+from physio import replace, settle
+from physio.hemodynamics.indices import beat_mean, summarize
+from physio.hemodynamics.states import named_state
+from physio.hemodynamics.treatments import lvad
+from physio.simulate import periodic_beat
 
 cordax.setup()
-
-import equinox as eqx  # noqa: E402 (after setup)
-import jax.numpy as jnp  # noqa: E402
-
-from physio import replace, settle  # noqa: E402
-from physio.hemodynamics.indices import beat_mean, summarize  # noqa: E402
-from physio.hemodynamics.states import named_state  # noqa: E402
-from physio.hemodynamics.treatments import lvad  # noqa: E402
-from physio.simulate import periodic_beat  # noqa: E402
 
 heart = named_state("hfref")
 supported = lvad(8000.0)(heart)

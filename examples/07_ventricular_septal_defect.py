@@ -5,19 +5,18 @@ pulmonary to systemic flow, Qp/Qs, and what the shunt does to both sides; all si
 run as one batch.
 """
 
+import equinox as eqx
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+
 import cordax
+from physio import replace, settle
+from physio.hemodynamics.indices import beat_mean, summarize
+from physio.hemodynamics.states import named_state
+from physio.hemodynamics.treatments import septal_defect
+from physio.simulate import periodic_beat
 
 cordax.setup()
-
-import equinox as eqx  # noqa: E402 (after setup)
-import jax.numpy as jnp  # noqa: E402
-import matplotlib.pyplot as plt  # noqa: E402
-
-from physio import replace, settle  # noqa: E402
-from physio.hemodynamics.indices import beat_mean, summarize  # noqa: E402
-from physio.hemodynamics.states import named_state  # noqa: E402
-from physio.hemodynamics.treatments import septal_defect  # noqa: E402
-from physio.simulate import periodic_beat  # noqa: E402
 
 # Qp/Qs from which closure is advised: Baumgartner 2021, 10.1093/eurheartj/ehaa554
 LIMIT = 1.5

@@ -5,20 +5,21 @@ Enevoldsen's perioperative recordings, MIT). Blank or NA means not measured; any
 else must be a number in the range of its unit.
 """
 
-import csv
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Column's start: unit, smallest and largest value that is not taken for a wrong unit.
-RANGES: dict[str, tuple[str, float, float]] = {
-    "SV": ("mL", 10.0, 250.0),
-    "SVI": ("mL/m2", 5.0, 130.0),
-    "CI": ("L/min/m2", 0.5, 12.0),
-    "MAP": ("mmHg", 20.0, 200.0),
-    "PP": ("mmHg", 5.0, 180.0),
-    "CVP": ("mmHg", -5.0, 45.0),
-    "SVV": ("%", 0.1, 70.0),
+from cordax.bench import table
+from cordax.bench.table import Column
+
+#: By the column's start.
+RANGES: dict[str, Column] = {
+    "SV": Column("mL", 10.0, 250.0, may_be_missing=True),
+    "SVI": Column("mL/m2", 5.0, 130.0, may_be_missing=True),
+    "CI": Column("L/min/m2", 0.5, 12.0, may_be_missing=True),
+    "MAP": Column("mmHg", 20.0, 200.0, may_be_missing=True),
+    "PP": Column("mmHg", 5.0, 180.0, may_be_missing=True),
+    "CVP": Column("mmHg", -5.0, 45.0, may_be_missing=True),
+    "SVV": Column("%", 0.1, 70.0, may_be_missing=True),
 }
 #: Without these before the fluid a patient cannot be calibrated, and is left out.
 NEEDED = ("SV", "SVI", "CI", "MAP")
@@ -60,40 +61,16 @@ def _columns() -> list[str]:
     return ["id", *before, *(f"{n}_post_fluid_avg" for n in PREDICTED.values())]
 
 
-def _number(path: Path, line: int, column: str, text: str | None) -> float | None:
-    """A cell; None where not measured. Raises ``ValueError`` for anything else."""
-    cell = (text or "").strip()
-    if cell.upper() in ("", "NA"):
-        return None
-    unit, least, most = RANGES[column.split("_")[0]]
-    where = f"{path}, line {line}, column {column}"
-    try:
-        value = float(cell)
-    except ValueError:
-        raise ValueError(
-            f"{where}: {cell!r} is not a number. Type a value in {unit}, or NA."
-        ) from None
-    if not math.isfinite(value):
-        raise ValueError(f"{where}: {cell!r} is not a measurement. Type NA if missing.")
-    if not least <= value <= most:
-        raise ValueError(
-            f"{where}: {value:g} lies outside {least:g} to {most:g} {unit}. "
-            f"Is it in {unit}?"
-        )
-    return value
-
-
 def _patient(path: Path, line: int, row: dict[str, str]) -> Patient:
     def cells(names: list[str], when: str) -> dict[str, float | None]:
         columns = {n: f"{n}_{when}_fluid_avg" for n in names}
-        return {n: _number(path, line, c, row[c]) for n, c in columns.items()}
+        return {
+            n: table.number(path, line, c, RANGES[n], row[c])
+            for n, c in columns.items()
+        }
 
-    name = (row["id"] or "").strip()
-    if not name:
-        raise ValueError(f"{path}, line {line}, column id: the patient has no id.")
-    found = Patient(
-        name, line, cells(list(RANGES), "pre"), cells([*PREDICTED.values()], "post")
-    )
+    before, after = cells(list(RANGES), "pre"), cells([*PREDICTED.values()], "post")
+    found = Patient(row["id"], line, before, after)
     if complete(found):
         _check_body(path, found)
     return found
@@ -130,28 +107,7 @@ def read(file: str | Path) -> list[Patient]:
     ``FileNotFoundError`` where there is no such file.
     """
     path = Path(file)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not a text file in UTF-8.") from None
-    reader = csv.DictReader(lines)
-    missing = [c for c in _columns() if c not in (reader.fieldnames or ())]
-    if missing:
-        raise ValueError(
-            f"{path}, line 1: column {missing[0]} is missing"
-            + (f", and {', '.join(missing[1:])}. " if missing[1:] else ". ")
-            + "Separate columns by commas."
-        )
-    patients: list[Patient] = []
-    for row in reader:
-        if None in row or None in row.values():
-            raise ValueError(
-                f"{path}, line {reader.line_num}: its number of columns differs from "
-                "the header's."
-            )
-        patients.append(_patient(path, reader.line_num, row))
+    patients = [_patient(path, *numbered) for numbered in table.rows(path, _columns())]
     _check_ids(path, patients)
     return patients
 

@@ -5,23 +5,14 @@ Enevoldsen's perioperative recordings, MIT). Blank or NA means not measured; any
 else must be a number in the range of its unit.
 """
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-
-class Column(NamedTuple):
-    """Unit, and the values that are not taken for a wrong unit."""
-
-    unit: str
-    least: float
-    most: float
-    may_be_missing: bool = False
-
+from cordax.bench import table
+from cordax.bench.table import Column
 
 #: What is read; columns beside these are not.
 COLUMNS: dict[str, Column] = {
@@ -49,51 +40,6 @@ class Settings:
     classic: np.ndarray
 
 
-def _number(path: Path, line: int, name: str, text: str | None) -> float:
-    column = COLUMNS[name]
-    cell = (text or "").strip()
-    where = f"{path}, line {line}, column {name}"
-    if cell.upper() in ("", "NA"):
-        if column.may_be_missing:
-            return math.nan
-        raise ValueError(
-            f"{where}: a value in {column.unit} is wanted; there is none. "
-            "Remove the line or fill it in."
-        )
-    try:
-        value = float(cell)
-    except ValueError:
-        raise ValueError(
-            f"{where}: {cell!r} is not a number. Type a value in {column.unit}."
-        ) from None
-    if not math.isfinite(value):
-        raise ValueError(f"{where}: {cell!r} is not a measurement. Type NA if missing.")
-    if not column.least <= value <= column.most:
-        raise ValueError(
-            f"{where}: {value:g} lies outside {column.least:g} to {column.most:g} "
-            f"{column.unit}. Is it in {column.unit}?"
-        )
-    return value
-
-
-def _lines(path: Path) -> csv.DictReader:
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not a text file in UTF-8.") from None
-    reader = csv.DictReader(lines)
-    missing = [c for c in ("id", *COLUMNS) if c not in (reader.fieldnames or ())]
-    if missing:
-        raise ValueError(
-            f"{path}, line 1: column {missing[0]} is missing"
-            + (f", and {', '.join(missing[1:])}. " if missing[1:] else ". ")
-            + "Separate columns by commas."
-        )
-    return reader
-
-
 def read(file: str | Path) -> Settings:
     """The settings of every patient of a file.
 
@@ -101,20 +47,13 @@ def read(file: str | Path) -> Settings:
     ``FileNotFoundError`` where there is no such file.
     """
     path = Path(file)
-    reader = _lines(path)
     ids: list[str] = []
     rows: list[list[float]] = []
     seen: dict[tuple[str, float, float], int] = {}
-    for row in reader:
-        line = reader.line_num
-        if None in row or None in row.values():
-            raise ValueError(
-                f"{path}, line {line}: its number of columns differs from the header's."
-            )
-        name = row["id"].strip()
-        if not name:
-            raise ValueError(f"{path}, line {line}, column id: the patient has no id.")
-        values = [_number(path, line, column, row[column]) for column in COLUMNS]
+    for line, row in table.rows(path, ("id", *COLUMNS)):
+        name = row["id"]
+        cells = [table.number(path, line, c, COLUMNS[c], row[c]) for c in COLUMNS]
+        values = [math.nan if cell is None else cell for cell in cells]
         key = (name, values[0], values[1])
         if key in seen:
             raise ValueError(

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from physio.hemodynamics.elements import AbstractConnection
+from physio.hemodynamics.elements import AbstractConnection, AbstractMemoryless
 from physio.hemodynamics.valves import orifice_flow
 from physio.parameters import param
 from physio.units import MMHG_PER_CMH2O
@@ -48,7 +48,7 @@ class RotaryPump(AbstractConnection):
         return {"flow": (gained - self.resistance * state["flow"]) / self.inertance}
 
 
-class Defect(AbstractConnection):
+class Defect(AbstractMemoryless):
     """A hole between two compartments: an orifice open both ways (Gorlin)."""
 
     source: str = eqx.field(static=True)
@@ -61,20 +61,12 @@ class Defect(AbstractConnection):
         0.005, unit="mmHg s/mL", source="as an open valve", doc="viscous resistance"
     )
 
-    def initial_state(self) -> PyTree:
-        return ()
-
     def flow(
         self, pressure_difference: Float[Array, ""], state: PyTree
     ) -> Float[Array, ""]:
         size = jnp.abs(pressure_difference)
         flow = orifice_flow(size, self.resistance, self.area)
         return jnp.where(pressure_difference > 0.0, flow, -flow)
-
-    def derivative(
-        self, pressure_difference: Float[Array, ""], state: PyTree
-    ) -> PyTree:
-        return ()
 
 
 class EndExpiratoryPressure(eqx.Module):

@@ -71,3 +71,15 @@ class AbstractConnection(eqx.Module):
         self, pressure_difference: Float[Array, ""], state: PyTree
     ) -> PyTree:
         """Rate of change of the connection's own state."""
+
+
+class AbstractMemoryless(AbstractConnection):
+    """A connection without a state of its own: a resistance, a diode, a hole."""
+
+    def initial_state(self) -> PyTree:
+        return ()
+
+    def derivative(
+        self, pressure_difference: Float[Array, ""], state: PyTree
+    ) -> PyTree:
+        return ()

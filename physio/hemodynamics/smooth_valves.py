@@ -10,7 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from physio.hemodynamics.elements import AbstractConnection
+from physio.hemodynamics.elements import AbstractConnection, AbstractMemoryless
 from physio.parameters import param
 
 _REGAZZONI = "Regazzoni 2022, 10.1016/j.jcp.2022.111083, table 2"
@@ -20,7 +20,7 @@ _STEEPNESS: dict[str, Any] = dict(
 )
 
 
-class ArctanDiode(AbstractConnection):
+class ArctanDiode(AbstractMemoryless):
     """q = dp / (Ro^x Rc^(1 - x)), x = 1/2 + arctan(k dp) / pi.
 
     The resistance is blended in its logarithm. Regazzoni 2022,
@@ -37,9 +37,6 @@ class ArctanDiode(AbstractConnection):
     )
     steepness: Array = param(314.159265358979, source=_REGAZZONI, **_STEEPNESS)
 
-    def initial_state(self) -> PyTree:
-        return ()
-
     def flow(
         self, pressure_difference: Float[Array, ""], state: PyTree
     ) -> Float[Array, ""]:
@@ -47,18 +44,13 @@ class ArctanDiode(AbstractConnection):
         ratio = self.resistance / self.closed_resistance
         return pressure_difference / (self.closed_resistance * ratio**share)
 
-    def derivative(
-        self, pressure_difference: Float[Array, ""], state: PyTree
-    ) -> PyTree:
-        return ()
-
 
 def _tanh_flow(drop: Array, opened: Array, closed: Array, steepness: Array) -> Array:
     half = 0.5 * (closed - opened)
     return drop / (opened + half * (1.0 - jnp.tanh(steepness * drop)))
 
 
-class TanhDiode(AbstractConnection):
+class TanhDiode(AbstractMemoryless):
     """q = dp / R(dp), R = (Rc + Ro) / 2 - (Rc - Ro) / 2 tanh(k dp).
 
     Pfaller 2019, 10.1007/s10237-018-1098-4; svZeroDSolver, src/model/ValveTanh.cpp.
@@ -74,20 +66,12 @@ class TanhDiode(AbstractConnection):
     )
     steepness: Array = param(100.0, source=_PFALLER, **_STEEPNESS)
 
-    def initial_state(self) -> PyTree:
-        return ()
-
     def flow(
         self, pressure_difference: Float[Array, ""], state: PyTree
     ) -> Float[Array, ""]:
         return _tanh_flow(
             pressure_difference, self.resistance, self.closed_resistance, self.steepness
         )
-
-    def derivative(
-        self, pressure_difference: Float[Array, ""], state: PyTree
-    ) -> PyTree:
-        return ()
 
 
 class InertialTanhDiode(AbstractConnection):

@@ -15,7 +15,7 @@ from physio.hemodynamics.elements import (
     PLEURAL_SHARE,
     START_VOLUME,
     AbstractCompartment,
-    AbstractConnection,
+    AbstractMemoryless,
 )
 from physio.parameters import param
 from physio.rhythm import Timing
@@ -84,7 +84,7 @@ class PressureSource(AbstractCompartment):
         return self.amplitude * activations[self.activation]
 
 
-class FlowSource(AbstractConnection):
+class FlowSource(AbstractMemoryless):
     """A given flow, amplitude times the waveform, whatever the pressures.
 
     The circulation hands it the value of its waveform in place of a pressure
@@ -98,15 +98,7 @@ class FlowSource(AbstractConnection):
         1.0, unit="mL/s", source=_GIVEN, doc="flow where the waveform is 1"
     )
 
-    def initial_state(self) -> PyTree:
-        return ()
-
     def flow(
         self, pressure_difference: Float[Array, ""], state: PyTree
     ) -> Float[Array, ""]:
         return self.amplitude * pressure_difference
-
-    def derivative(
-        self, pressure_difference: Float[Array, ""], state: PyTree
-    ) -> PyTree:
-        return ()

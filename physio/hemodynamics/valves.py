@@ -10,7 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from physio.hemodynamics.elements import AbstractConnection
+from physio.hemodynamics.elements import AbstractConnection, AbstractMemoryless
 from physio.parameters import param
 from physio.units import DYN_PER_CM2_PER_MMHG
 
@@ -26,7 +26,7 @@ _LEAK_AREA: dict[str, Any] = dict(
 )
 
 
-class Diode(AbstractConnection):
+class Diode(AbstractMemoryless):
     """q = dp / R forward, dp / R_closed backward."""
 
     source: str = eqx.field(static=True)
@@ -38,9 +38,6 @@ class Diode(AbstractConnection):
         75006.2, unit="mmHg s/mL", source=_REGAZZONI, doc="resistance when closed"
     )
 
-    def initial_state(self) -> PyTree:
-        return ()
-
     def flow(
         self, pressure_difference: Float[Array, ""], state: PyTree
     ) -> Float[Array, ""]:
@@ -48,11 +45,6 @@ class Diode(AbstractConnection):
             pressure_difference > 0.0, self.resistance, self.closed_resistance
         )
         return pressure_difference / resistance
-
-    def derivative(
-        self, pressure_difference: Float[Array, ""], state: PyTree
-    ) -> PyTree:
-        return ()
 
 
 def orifice_flow(pressure_difference: Array, resistance: Array, area: Array) -> Array:
@@ -66,7 +58,7 @@ def orifice_flow(pressure_difference: Array, resistance: Array, area: Array) -> 
     return 2.0 * pressure_difference * area / (ohmic + root)
 
 
-class OrificeDiode(AbstractConnection):
+class OrificeDiode(AbstractMemoryless):
     """A diode with effective areas: dp = R q + rho q|q| / (2 A^2).
 
     A is ``open_area`` forward and ``leak_area`` backward: the Gorlin relation with a
@@ -83,9 +75,6 @@ class OrificeDiode(AbstractConnection):
         doc="viscous resistance when open",
     )  # fmt: skip
 
-    def initial_state(self) -> PyTree:
-        return ()
-
     def flow(
         self, pressure_difference: Float[Array, ""], state: PyTree
     ) -> Float[Array, ""]:
@@ -93,11 +82,6 @@ class OrificeDiode(AbstractConnection):
         area = jnp.where(forward, self.open_area, self.leak_area)
         flow = orifice_flow(jnp.abs(pressure_difference), self.resistance, area)
         return jnp.where(forward, flow, -flow)
-
-    def derivative(
-        self, pressure_difference: Float[Array, ""], state: PyTree
-    ) -> PyTree:
-        return ()
 
 
 class DynamicOrifice(AbstractConnection):

@@ -12,6 +12,7 @@ from physio.hemodynamics.elements import (
     START_VOLUME,
     AbstractCompartment,
     AbstractConnection,
+    AbstractMemoryless,
 )
 from physio.parameters import param
 
@@ -79,7 +80,7 @@ class Vein(AbstractCompartment):
         return self.stiffening_pressure * jnp.expm1(filled)
 
 
-class Resistance(AbstractConnection):
+class Resistance(AbstractMemoryless):
     """Poiseuille flow: q = dp / R."""
 
     source: str = eqx.field(static=True)
@@ -89,18 +90,10 @@ class Resistance(AbstractConnection):
     )
     column: Array = param(0.0, **_COLUMN)
 
-    def initial_state(self) -> PyTree:
-        return ()
-
     def flow(
         self, pressure_difference: Float[Array, ""], state: PyTree
     ) -> Float[Array, ""]:
         return pressure_difference / self.resistance
-
-    def derivative(
-        self, pressure_difference: Float[Array, ""], state: PyTree
-    ) -> PyTree:
-        return ()
 
 
 class InertialVessel(AbstractConnection):

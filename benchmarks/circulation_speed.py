@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 Figures = dict[str, dict[str, float]]
 FINE = 8  # times as many steps as the reference of an error
-CHUNK = 512  # patients whose loop fits the cache of one core
+CHUNK = 256  # patients whose loop fits the cache of one core
 
 
 def median_seconds(run: Callable[[], Any], repeats: int = 15) -> float:
@@ -322,11 +322,12 @@ def posterior() -> Figures:
 
 
 # --- others ---------------------------------------------------------------------------
-PEERS = ("numba", "circulation", "ModularCirc", "haemflow_cl0")
+# The interpreter of an environment with the peers: they clash with our pins.
+PEERS_PYTHON = os.environ.get("CORDAX_PEERS_PYTHON", sys.executable)
 
 
 def peers() -> Figures:
-    """Which of the peers are installed here; SciPy's LSODA is timed beside us."""
+    """The peers' own loops beside ours; SciPy's LSODA on our equations."""
     from scipy.integrate import solve_ivp
 
     model = regazzoni()
@@ -346,19 +347,34 @@ def peers() -> Figures:
         ).y  # fmt: skip
 
     ours = median_seconds(lambda: march(model, y0=y0, beats=1).y)
-    found = {name: bool(importlib.util.find_spec(name)) for name in PEERS}
-    for name, there in found.items():
-        if not there:
-            absent = f"  {name} is not installed: pip install 'cordax[bench]'"
-            print(absent, file=sys.stderr)  # standard output may be JSON
-    return {
-        "speed-peers": {
-            "peers": sum(found.values()),
-            "absent": len(found) - sum(found.values()),
-            "ours_ms": 1e3 * ours,
-            "lsoda_ms": 1e3 * median_seconds(lsoda, 5),
-        }
-    }
+    said = subprocess.run(
+        [PEERS_PYTHON, str(ROOT / "benchmarks" / "peers.py")],
+        check=True, stdout=subprocess.PIPE, text=True,
+    ).stdout  # fmt: skip
+    found = json.loads(said.splitlines()[-1])
+    absent = [name for name, seen in found.items() if seen is None]
+    if absent:
+        # standard output may be JSON
+        print(
+            f"  absent: {', '.join(absent)}. For a race with them: "
+            "python3 -m venv peers; peers/bin/pip install circulation==0.4.0 "
+            "modularcirc==0.3.0 haemflow-cl0 numba; "
+            "export CORDAX_PEERS_PYTHON=peers/bin/python",
+            file=sys.stderr,
+        )
+    there = {k: v for k, v in found.items() if v is not None}
+    figures = {
+        "peers": len(there),
+        "absent": len(absent),
+        "ours_ms": 1e3 * ours,
+        "lsoda_ms": 1e3 * median_seconds(lsoda, 5),
+    } | {f"{name}_ms": seen["ms"] for name, seen in there.items()}
+    if "numba" in there:
+        y = march(model, beats=1).observed.pressure["systemic_arteries"]
+        off = there["numba"]["arterial_pressure_at_the_end"] - float(y[-1])
+        figures["numba_us_each_of_10000"] = there["numba"]["us_each_of_10000"]
+        figures["numba_differs_mmhg"] = abs(off)
+    return {"speed-peers": figures}
 
 
 def gpu() -> Figures:

@@ -9,7 +9,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from benchmarks import circulation_speed as speed
-from benchmarks import compiled_beat
+from benchmarks import compiled_beat, peers
 from physio.compose import Augmented
 from physio.hemodynamics.regazzoni import regazzoni
 
@@ -57,7 +57,7 @@ def asked(monkeypatch):
         return 1e-3
 
     monkeypatch.setattr(speed, "median_seconds", once)
-    monkeypatch.setattr(speed, "PEERS", ("json", "not_a_package"))
+    monkeypatch.setattr(speed, "PEERS_PYTHON", sys.executable)
     nothing = types.SimpleNamespace(y=None)
     monkeypatch.setattr("scipy.integrate.solve_ivp", lambda *a, **k: nothing)
 
@@ -87,6 +87,21 @@ def test_json_is_json_and_an_absent_peer_is_named_without_an_error(asked, capsys
     asked("--only", "peers", "--json")
     said = capsys.readouterr()
     found = json.loads(said.out)["speed-peers"]
-    assert (found["peers"], found["absent"]) == (1, 1)
-    assert "not_a_package is not installed" in said.err
+    assert found["peers"] + found["absent"] == len(peers.PEERS)
+    assert ("haemflow-cl0_ms" in found) or ("haemflow-cl0" in said.err)
+
+
+def test_a_peer_that_does_not_load_is_null(monkeypatch, capsys):
+    def broken():
+        raise OSError("libgfortran.so.5: cannot open shared object file")
+
+    def chatty():
+        print("welcome")
+        return {"ms": 2.0}
+
+    monkeypatch.setattr(peers, "PEERS", {"broken": broken, "chatty": chatty})
+    peers.main()
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"broken": None, "chatty": {"ms": 2.0}}
+    assert "broken: libgfortran.so.5" in said.err
     assert found["ours_ms"] == 1.0

@@ -1,5 +1,6 @@
 """Importing changes nothing; `setup` changes what it says."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,22 @@ def test_setup_sets_precision_and_cache(tmp_path):
         "jax.jit(lambda x: x * 2)(1.0).block_until_ready()\n"
     )
     assert any((tmp_path / "cordax" / "jax").iterdir())
+
+
+def test_setup_gives_the_compiler_its_options_once(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+    for _ in range(2):
+        runtime.prepare_compiler()
+    first, second = os.environ["XLA_FLAGS"].split()
+    assert first == "--xla_cpu_enable_fast_math=false"
+    assert "xla_cpu_use_multi_output_fusion=true" in second
+
+
+def test_the_users_compiler_options_win(monkeypatch):
+    own = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=0"
+    monkeypatch.setenv("XLA_FLAGS", own)
+    runtime.prepare_compiler()
+    assert os.environ["XLA_FLAGS"] == own
 
 
 def test_an_unknown_name_lists_what_there_is():

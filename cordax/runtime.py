@@ -8,17 +8,14 @@ import os
 from pathlib import Path
 
 # A beat is a long loop of tiny kernels, and XLA's CPU runtime spends a microsecond on
-# calling each. One kernel with many results, and one compiled function for a loop that
-# fits the cache: a beat 3 times faster, its periodic state 17, a fit's compile half.
-# Other backends pass over them. Measured: docs/design_decisions.md.
-_CPU_OPTIONS = (
-    "xla_cpu_use_multi_output_fusion=true",
-    "xla_cpu_small_while_loop_byte_threshold=65536",
-)
+# calling each. A loop that fits this many bytes becomes one compiled function: the
+# periodic beat costs half. Measured: docs/design_decisions.md.
+_LOOP = "xla_cpu_small_while_loop_byte_threshold=65536"
+_FUSE = "xla_cpu_use_multi_output_fusion=true"
 _EXTRA = "--xla_backend_extra_options="
 
 
-def setup(x64: bool = True, cache: bool = True) -> None:
+def setup(x64: bool = True, cache: bool = True, fuse: bool = False) -> None:
     """Prepares JAX and the renderer for this process.
 
     Call it before the first computation: JAX reads its compiler's options once.
@@ -27,9 +24,12 @@ def setup(x64: bool = True, cache: bool = True) -> None:
 
     - `x64`: 64-bit numbers, which the circulation needs (see `settle`).
     - `cache`: keep compiled programs on disk, so that the next process starts warm.
+    - `fuse`: for populations on a CPU. Kernels with several results, which XLA still
+      calls experimental: twice as fast, compiled in half the time, and a program it
+      cannot compile ends the process (NUTS is one). Results agree to rounding.
     """
     prepare_renderer()
-    prepare_compiler()
+    prepare_compiler(fuse)
     import jax
 
     jax.config.update("jax_enable_x64", x64)
@@ -46,12 +46,12 @@ def cache_folder() -> Path:
     return Path(base) / "cordax" / "jax"
 
 
-def prepare_compiler() -> None:
-    """Has XLA fuse the loops of beats on a CPU; the user's own options win."""
+def prepare_compiler(fuse: bool = False) -> None:
+    """Gives XLA its options for loops of beats on a CPU; the user's own win."""
     given = os.environ.get("XLA_FLAGS", "")
     if _EXTRA not in given:
-        options = _EXTRA + ",".join(_CPU_OPTIONS)
-        os.environ["XLA_FLAGS"] = f"{given} {options}".strip()
+        options = ",".join([_LOOP, _FUSE] if fuse else [_LOOP])
+        os.environ["XLA_FLAGS"] = f"{given} {_EXTRA}{options}".strip()
 
 
 def prepare_renderer() -> None:

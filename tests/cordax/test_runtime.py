@@ -80,7 +80,13 @@ def test_setup_gives_the_compiler_its_options_once(monkeypatch):
         runtime.prepare_compiler()
     first, second = os.environ["XLA_FLAGS"].split()
     assert first == "--xla_cpu_enable_fast_math=false"
-    assert "xla_cpu_use_multi_output_fusion=true" in second
+    assert second.endswith("=xla_cpu_small_while_loop_byte_threshold=65536")
+
+
+def test_fusing_is_asked_for(monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    runtime.prepare_compiler(fuse=True)
+    assert os.environ["XLA_FLAGS"].endswith(",xla_cpu_use_multi_output_fusion=true")
 
 
 def test_the_users_compiler_options_win(monkeypatch):

@@ -159,9 +159,10 @@ class Problem(eqx.Module):
         self, z: Float[Array, " n_z"]
     ) -> tuple[AbstractRegulated, Experiment, dict[str, Array]]:
         """Model, experiment and nuisances at z."""
-        model = self.space.push(self.model, z)
-        experiment = self.space.push(self.experiment, z, owner="experiment")
-        return model, experiment, self.space.nuisances(z)
+        values = self.space.physical(z)
+        model = self.space.put(self.model, values)
+        experiment = self.space.put(self.experiment, values, owner="experiment")
+        return model, experiment, self.space.nuisances(values)
 
     def predict(
         self, z: Float[Array, " n_z"], start: Float[Array, " n_y"]

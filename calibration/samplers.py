@@ -19,7 +19,7 @@ from calibration.misfit import Prediction
 from calibration.pareto import TRUSTED, effective, resample, smooth
 
 _DEGREES = 7.0  # of freedom of the proposal: tails heavier than a posterior's
-_ROUND = 16 * VALUE_LANES
+_ROUND = 1024
 _CANDIDATES = 100_000  # of the quadratic posterior, from which its draws are taken
 _MOVES = 60
 

@@ -139,7 +139,12 @@ class Space(eqx.Module):
 
         ``owner="experiment"`` sets those of an experiment instead.
         """
-        values = self.physical(z)
+        return self.put(model, self.physical(z), owner=owner)
+
+    def put(
+        self, model: Model, values: dict[str, Array], *, owner: str = "model"
+    ) -> Model:
+        """The model with its free parameters set to values in their own units."""
         for name in self._of(owner):
             model = replace(model, name, values[name])
         return model
@@ -155,9 +160,8 @@ class Space(eqx.Module):
         values |= {name: get(model, name) for name in self._of("model")}
         return self.unphysical(values | nuisances)
 
-    def nuisances(self, z: Float[Array, " n_z"]) -> dict[str, Array]:
-        """The values that belong to observations only."""
-        values = self.physical(z)
+    def nuisances(self, values: dict[str, Array]) -> dict[str, Array]:
+        """Those of the values that belong to observations only."""
         return {name: values[name] for name in self._of("nuisance")}
 
     def log_prior(self, z: Float[Array, " n_z"]) -> Float[Array, ""]:

@@ -9,10 +9,10 @@ implicitly.
 from collections.abc import Callable
 from typing import Any
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
@@ -68,15 +68,50 @@ def runge_kutta_step(
     )  # fmt: skip
 
 
+# The same step's stages: where they stand in it, as a share and in rows of half steps,
+# and what their rates weigh.
+_NODE = np.array([0.0, 0.5, 0.5, 1.0])
+_ROW = np.array([0, 1, 1, 2])
+_WEIGHT = np.array([1.0, 2.0, 2.0, 1.0]) / 6.0
+
+
+def _rolled_step(
+    field: Callable[[Any, Array, State], State],
+    forcing: Callable[[Array], Any],
+    t: Float[Array, ""],
+    dt: Float[Array, ""],
+    y: State,
+) -> State:
+    """:func:`runge_kutta_step` as a loop over its stages: a quarter of the program.
+
+    ``forcing`` takes the number of half steps after the step's start.
+    """
+    node, row, weight = jnp.asarray(_NODE), jnp.asarray(_ROW), jnp.asarray(_WEIGHT)
+
+    def stage(s: Array, carry: tuple[State, State]) -> tuple[State, State]:
+        rate, total = carry
+        ahead = node[s] * dt
+        rate = field(forcing(row[s]), t + ahead, _axpy(ahead, rate, y))
+        return rate, _axpy(weight[s] * dt, rate, total)
+
+    start = jax.tree.map(jnp.zeros_like, y)
+    return jax.lax.fori_loop(0, len(_NODE), stage, (start, y))[1]
+
+
 class _Table(eqx.Module):
     """The forcing at every step's start, middle and end, one row a half step."""
 
     rows: Float[Array, "n_half n_column"]
     unravel: Any = eqx.field(static=True)
 
-    def __call__(self, row: Array) -> tuple[PyTree, PyTree, PyTree]:
-        three = jax.lax.dynamic_slice_in_dim(self.rows, 2 * row, 3, axis=0)
+    def __call__(self, step: Array) -> tuple[PyTree, PyTree, PyTree]:
+        three = jax.lax.dynamic_slice_in_dim(self.rows, 2 * step, 3, axis=0)
         return self.unravel(three[0]), self.unravel(three[1]), self.unravel(three[2])
+
+    def at(self, half_step: Array) -> PyTree:
+        """The forcing of one row."""
+        one = jax.lax.dynamic_index_in_dim(self.rows, half_step, keepdims=False)
+        return self.unravel(one)
 
 
 def _tabulate(system: AbstractSystem, times: Array, inputs: PyTree) -> _Table:
@@ -88,19 +123,32 @@ def _tabulate(system: AbstractSystem, times: Array, inputs: PyTree) -> _Table:
     return _Table(rows, unravel)
 
 
+def _compact() -> bool:
+    """Whether a step is a loop over its stages, where little runs at once.
+
+    On a CPU that halves the time to compile a search for the periodic beat, and its
+    derivative runs faster. On a GPU a step must be one kernel.
+    """
+    return jax.default_backend() == "cpu"
+
+
 def _stepper(
-    system: AbstractSystem, field: Any, times: Array, inputs: PyTree
+    system: AbstractSystem, field: Any, times: Array, inputs: PyTree, *, rolled: bool
 ) -> Callable[[Array, State], State]:
     """A function (index, y) -> y one step later, over given times.
 
     The loop carries the state's named parts, not one flat vector: a population
-    (``vmap``) then runs twice as fast, a single beat as fast.
+    (``vmap``) then runs twice as fast, a single beat as fast. ``rolled`` steps are
+    loops over their stages.
     """
     table = _tabulate(system, times, inputs)
 
     def step(index: Array, y: State, /) -> State:
         t = times[index]
-        return runge_kutta_step(field, table(index), t, times[index + 1] - t, y)
+        dt = times[index + 1] - t
+        if not rolled:
+            return runge_kutta_step(field, table(index), t, dt, y)
+        return _rolled_step(field, lambda k: table.at(2 * index + k), t, dt, y)
 
     return step
 
@@ -126,11 +174,11 @@ def _joined(first: State, rest: State) -> State:
 @eqx.filter_jit
 def _march_beats(
     system: AbstractBeating, inputs: PyTree, y0: State, beats: int, steps: int,
-    save_every: int,
+    save_every: int, *, rolled: bool = False,
 ) -> Trajectory:  # fmt: skip
     def one_beat(y: State, beat: Array) -> tuple[State, tuple[Array, State]]:
         times = system.beat_times(steps, beat)
-        step = _stepper(system, _rate(system, inputs), times, inputs)
+        step = _stepper(system, _rate(system, inputs), times, inputs, rolled=rolled)
         y, saved = _saved(step, y, steps, save_every)
         return y, (times[save_every::save_every], saved)
 
@@ -154,9 +202,8 @@ def _march_steps(
         def step(index: Array, y: State, /) -> State:
             return system.step(prepared, time(index), y, dt, inputs)
     else:
-        step = _stepper(
-            system, _rate(system, inputs), time(jnp.arange(steps + 1)), inputs
-        )
+        times = time(jnp.arange(steps + 1))
+        step = _stepper(system, _rate(system, inputs), times, inputs, rolled=False)
     _, y = _saved(step, y0, steps, save_every)
     t = time(jnp.arange(0, steps + 1, save_every))
     return _trajectory(system, t, _joined(y0, y), inputs)
@@ -210,18 +257,21 @@ def simulate(
     inputs: PyTree = None,
     *,
     y0: State | None = None,
-    solver: diffrax.AbstractSolver | None = None,
+    solver: Any = None,
     rtol: float = 1e-6,
     atol: float = 1e-6,
     max_steps: int = 1_000_000,
-    adjoint: diffrax.AbstractAdjoint | None = None,
+    adjoint: Any = None,
 ) -> Trajectory:
     """Run with adaptive steps and return the state at the times asked for.
 
     The tolerances' default keeps Jacobians within 1e-3; looser steps give right
-    values and wrong Jacobians. ``adjoint=diffrax.ForwardMode()`` for Jacobians by
-    forward mode. ``Trajectory.ok`` is False where the solver gave up.
+    values and wrong Jacobians. ``solver`` is a diffrax solver, Tsit5 by default;
+    ``adjoint=diffrax.ForwardMode()`` for Jacobians by forward mode.
+    ``Trajectory.ok`` is False where the solver gave up.
     """
+    import diffrax  # here: no command of the application waits for it
+
     y0 = system.initial_state() if y0 is None else y0
     # one vector: diffrax refuses a state with empty parts, and stiff solvers want it
     start, unravel = ravel_pytree(y0)
@@ -258,7 +308,7 @@ def beat_map(
         sensed = system.sensed(forcing, t, both[0], inputs)
         return system.rate(forcing, t, both[0], inputs), sensed
 
-    step = _stepper(system, field, times, inputs)
+    step = _stepper(system, field, times, inputs, rolled=_compact())
     zero = jax.tree.map(jnp.zeros_like, system.unknowns())
     y, total = jax.lax.fori_loop(0, steps, step, (y, zero))
     period = times[-1] - times[0]
@@ -367,7 +417,7 @@ def periodic_beat(
     periodic: Periodic, inputs: PyTree = None, *, steps_per_beat: int = STEPS_PER_BEAT
 ) -> Trajectory:
     """One beat of the periodic state, ``steps_per_beat + 1`` points."""
-    return march(
-        periodic.system, inputs=at_mean(inputs), y0=periodic.state, beats=1,
-        steps_per_beat=steps_per_beat,
+    return _march_beats(
+        periodic.system, at_mean(inputs), periodic.state, 1, steps_per_beat, 1,
+        rolled=_compact(),
     )  # fmt: skip

@@ -80,7 +80,7 @@ def test_setup_gives_the_compiler_its_options_once(monkeypatch):
         runtime.prepare_compiler()
     first, second = os.environ["XLA_FLAGS"].split()
     assert first == "--xla_cpu_enable_fast_math=false"
-    assert second.endswith("=xla_cpu_small_while_loop_byte_threshold=65536")
+    assert second.endswith("=xla_cpu_small_while_loop_byte_threshold=524288")
 
 
 def test_fusing_is_asked_for(monkeypatch):

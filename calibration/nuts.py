@@ -29,7 +29,7 @@ def _import() -> Any:
 
 
 def nuts(
-    fit: Fit, key: jax.Array, *, chains: int = 4, warmup: int = 150, draws: int = 400
+    fit: Fit, key: jax.Array, *, chains: int = 4, warmup: int = 250, draws: int = 650
 ) -> Draws:
     """``chains`` vectorised chains; diagnostics ``r_hat``, ``divergences``, ``ess``.
 

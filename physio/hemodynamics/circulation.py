@@ -27,6 +27,8 @@ from physio.units import DYN_PER_CM2_PER_MMHG
 
 # Hydrostatic pressure of blood per centimetre of height, mmHg/cm
 HYDROSTATIC = BLOOD_DENSITY * 980.665 / DYN_PER_CM2_PER_MMHG
+# How far the carotid sinus, where pressure is sensed, lies above the heart: anatomy, cm
+CAROTID_HEIGHT = 25.0
 
 
 class CirculationState(eqx.Module):
@@ -127,8 +129,9 @@ class Circulation(AbstractRegulated):
     The names of compartments and connections are the model's own: a connection
     ``systemic`` has ``systemic.resistance``. ``reflex_acts_on`` names the reflex's
     effectors: resistance, left and right elastance, unstressed volume, and the
-    compartment whose mean pressure is sensed. Raises ``ValueError`` where a name is
-    used twice, a connection leads nowhere or a chamber has no activation.
+    compartment whose mean pressure is sensed, at the height of the carotid sinus.
+    Raises ``ValueError`` where a name is used twice, a connection leads nowhere or a
+    chamber has no activation.
     """
 
     rhythm: AbstractRhythm
@@ -351,7 +354,10 @@ class Circulation(AbstractRegulated):
             return ()
         forcing = self._at(forcing, t, y)
         pressure = self.pressures(forcing, self.volumes(forcing, y))
-        return {"mean_pressure": pressure[self.reflex_acts_on[-1]]}
+        sensed = pressure[self.reflex_acts_on[-1]]
+        if forcing.tilt is not None:
+            sensed = sensed - HYDROSTATIC * CAROTID_HEIGHT * forcing.tilt
+        return {"mean_pressure": sensed}
 
     def balance(self, means: Any, unknowns: Any) -> PyTree:
         return jax.tree.map(jnp.subtract, means, unknowns)

@@ -122,9 +122,13 @@ class LeafletValve(AbstractConnection):
         vortex = self.vortex_gain * jnp.maximum(flow, 0.0) * jnp.sin(2.0 * angle)
         force = lift * jnp.cos(angle) - self.friction * speed - vortex
         above, below = angle >= self.open_angle, angle <= self.closed_angle
+        # pressed against its stop a leaflet rests, whichever way it still creeps:
+        # one that creeps across it makes adaptive steps ever smaller
+        stopped = (above & ((force > 0.0) | (speed > 0.0))) | (
+            below & ((force < 0.0) | (speed < 0.0))
+        )
         force = jnp.where(above, jnp.minimum(force, 0.0), force)
         force = jnp.where(below, jnp.maximum(force, 0.0), force)
-        stopped = (above & (speed > 0.0)) | (below & (speed < 0.0))
         braked = force - speed / self.stopping_time
         return {
             "angle": jnp.where(stopped, 0.0, speed),

@@ -18,6 +18,11 @@ from physio.hemodynamics.vessels import ElasticVessel, InertialVessel, Resistanc
 from physio.parameters import parameters, replace
 from physio.rhythm import RegularRhythm
 
+# How far below the heart one compartment for all systemic veins stands, cm: less than
+# they do, or more blood pools than in people. At 60 degrees cardiac output, heart rate
+# and diastolic pressure then change as in Hainsworth 1988.
+_UPRIGHT = 12.0
+
 
 def closed_loop(*, reflex: bool = True) -> Circulation:
     """The default graph: four chambers and valves, an aortic root with characteristic
@@ -66,8 +71,8 @@ def closed_loop(*, reflex: bool = True) -> Circulation:
         "tricuspid_valve": OrificeDiode("right_atrium", "right_ventricle", 8.0),
         "pulmonary_valve": OrificeDiode("right_ventricle", "pulmonary_arteries", 7.1),
         "aorta": InertialVessel("aortic_root", "systemic_arteries", 0.035, 8e-4, 60.0),
-        "systemic": Resistance("systemic_arteries", "systemic_veins", 0.9, -25.0),
-        "venous_return": Resistance("systemic_veins", "right_atrium", 0.05, 25.0),
+        "systemic": Resistance("systemic_arteries", "systemic_veins", 0.9, -_UPRIGHT),
+        "venous_return": Resistance("systemic_veins", "right_atrium", 0.05, _UPRIGHT),
         "pulmonary": Resistance("pulmonary_arteries", "pulmonary_veins", 0.06),
         "pulmonary_venous_return": Resistance("pulmonary_veins", "left_atrium", 0.015),
         "coronary_arteries": Resistance("aortic_root", "coronary_vessels", 10.0),

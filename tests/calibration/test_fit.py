@@ -206,7 +206,6 @@ def test_every_feature_of_the_default_experiment_can_be_predicted(problem):
     Problem(problem.model, Space(SPACE.free[:1]), seen, Experiment()).check()
 
 
-@pytest.mark.slow
 def test_patients_in_one_batch_are_the_same_as_alone(problem, found):
     other = problem_at(0.5 * TRUTH)
     both = fit_many(

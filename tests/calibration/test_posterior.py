@@ -89,7 +89,6 @@ def test_diagnostics_out_of_bounds_are_said():
         assert words in line
 
 
-@pytest.mark.slow
 def test_tempered_particles_agree_with_importance_sampling(found, drawn):
     particles = sample_fit(found, key=jax.random.key(5), method="smc", particles=1024)
     sd = np.asarray(list(drawn.shrinkage.values()))
@@ -117,7 +116,6 @@ def test_the_slow_reference_agrees(found, drawn):
     assert (np.abs(apart) < 0.35 * sd).all()
 
 
-@pytest.mark.slow
 def test_an_intervention_runs_over_the_draws(drawn):
     after, ok = drawn.after(scale("systemic.resistance", 0.8), n=64)
     assert ok.all()

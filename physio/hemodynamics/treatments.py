@@ -26,12 +26,19 @@ def fluid_bolus(volume: Dose, *, retained: Dose = 0.7) -> Intervention:
 
 
 def haemorrhage(volume: Dose) -> Intervention:
-    """A loss of blood (mL)."""
+    """A loss of blood (mL), before fluid moves into the vessels.
+
+    Classes by the share of blood lost: American College of Surgeons, ATLS, 10th ed.,
+    2018, table 3-1.
+    """
     return shift("blood_volume", -jnp.asarray(volume))
 
 
 def vasodilator(factor: Dose) -> Intervention:
-    """Multiplies systemic resistance (0.8: 20 % less). Arterioles only."""
+    """Multiplies systemic resistance (0.8: 20 % less).
+
+    Arterioles only, as hydralazine: Koch-Weser 1976, N Engl J Med 295:320.
+    """
     return scale("systemic.resistance", factor)
 
 
@@ -50,7 +57,11 @@ def vasopressor(factor: Dose, *, recruited: Dose = 600.0) -> Intervention:
 
 
 def inotrope(factor: Dose) -> Intervention:
-    """Multiplies the active elastance of both ventricles (1.3: 30 % stronger)."""
+    """Multiplies the active elastance of both ventricles (1.3: 30 % stronger).
+
+    What adrenaline does to the pressure-volume ratio: Suga, Sagawa & Shoukas 1973,
+    10.1161/01.RES.32.3.314. Its course in time is left as it is.
+    """
     return then(
         scale("left_ventricle.active_elastance", factor),
         scale("right_ventricle.active_elastance", factor),
@@ -68,7 +79,10 @@ def beta_blocker(dose: Dose) -> Intervention:
 
 
 def heart_rate(rate: Dose) -> Intervention:
-    """Sets the heart rate (1/min), before any reflex."""
+    """Sets the heart rate (1/min), before any reflex.
+
+    Systole shortens with the square root of the cycle: Bazett 1920, Heart 7:353.
+    """
     return set_to("rhythm.rate", rate)
 
 
@@ -81,7 +95,10 @@ def valve_replacement(area: Dose, *, valve: str = "aortic_valve") -> Interventio
 
 
 def valve_repair(share: Dose, *, valve: str = "mitral_valve") -> Intervention:
-    """Multiplies a valve's regurgitant orifice area by 1 - share (1: competent)."""
+    """Multiplies a valve's regurgitant orifice area by 1 - share (1: competent).
+
+    The area by which regurgitation is graded: Zoghbi 2017, 10.1016/j.echo.2017.01.007.
+    """
     return scale(f"{valve}.leak_area", 1.0 - jnp.asarray(share))
 
 
@@ -99,14 +116,20 @@ class _WithConnection(eqx.Module):
 
 
 def lvad(speed: Dose) -> Intervention:
-    """A rotary pump from the left ventricle to the aorta at a speed (rpm)."""
+    """A rotary pump from the left ventricle to the aorta at a speed (rpm).
+
+    Simaan 2009, 10.1109/TCST.2008.912123.
+    """
     return _WithConnection(
         "lvad", RotaryPump("left_ventricle", "aortic_root", jnp.asarray(speed))
     )
 
 
 def septal_defect(area: Dose) -> Intervention:
-    """A ventricular septal defect of an effective area (cm^2)."""
+    """A ventricular septal defect of an effective area (cm^2).
+
+    Penny & Vick 2011, 10.1016/S0140-6736(10)61339-6.
+    """
     hole = Defect("left_ventricle", "right_ventricle", jnp.asarray(area))
     return _WithConnection("septal_defect", hole)
 
@@ -124,5 +147,8 @@ class _Peep(eqx.Module):
 
 
 def peep(pressure: Dose) -> Intervention:
-    """Positive end-expiratory pressure (cmH2O)."""
+    """Positive end-expiratory pressure (cmH2O), part of it around the heart.
+
+    Chiumello 2008, 10.1164/rccm.200710-1589OC.
+    """
     return _Peep(jnp.asarray(pressure, float))

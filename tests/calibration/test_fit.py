@@ -225,7 +225,6 @@ def test_patients_in_one_batch_are_the_same_as_alone(problem, found):
         )  # fmt: skip
 
 
-@pytest.mark.slow
 def test_the_jacobian_is_that_of_a_four_times_finer_grid(problem):
     z = np.zeros((1, 6))
     start = np.asarray(problem.start())[None]

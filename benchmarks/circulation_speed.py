@@ -138,14 +138,10 @@ def _run_population(models: Any, steps: int, n: int) -> float:
     return median_seconds(lambda: in_chunks(program, lanes, arrays), 5) / n
 
 
-def _loop_population(dtype: Any) -> dict[str, float]:
-    n, steps = 10_000, 400
-    models = _population(regazzoni(), n, dtype)
-    return {
-        "us": 1e6 * _run_population(models, steps, n),
-        "patients": n,
-        "steps": steps,
-    }
+def _timed(model: Any, n: int, dtype: Any) -> dict[str, float]:
+    steps = 400
+    seconds = _run_population(_population(model, n, dtype), steps, n)
+    return {"us": 1e6 * seconds, "patients": n, "steps": steps}
 
 
 _POPULATION = """
@@ -158,17 +154,11 @@ import circulation_speed as c
 from physio.simulate import march
 seen = march(c.regazzoni(), beats=1, steps_per_beat=400)
 wave = seen.observed.pressure["systemic_arteries"]
-found = {"loop": c._loop_population(wave.dtype), "wave": wave.tolist()}
+found = {"loop": c._timed(c.regazzoni(), 10_000, wave.dtype), "wave": wave.tolist()}
 if sys.argv[2] == "64":
-    found["default"] = c._default_population()
+    found["default"] = c._timed(c.demo_model(reflex=False), 1024, wave.dtype)
 print(json.dumps(found))
 """
-
-
-def _default_population() -> dict[str, float]:
-    n, steps = 1024, 400
-    models = _population(demo_model(reflex=False), n, jnp.float64)
-    return {"us": 1e6 * _run_population(models, steps, n), "patients": n}
 
 
 def population() -> Figures:
@@ -179,6 +169,7 @@ def population() -> Figures:
     model, steps = regazzoni(), 400
     fine = march(model, beats=1, steps_per_beat=FINE * steps, save_every=FINE)
     exact = np.asarray(fine.observed.pressure["systemic_arteries"])
+    # without the options this process gave itself: they would win
     environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
     figures: Figures = {}
     for bits in ("64", "32"):
@@ -459,6 +450,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(PARTS), metavar="NAMES")
     parser.add_argument("--json", action="store_true", help="print figures as JSON")
     asked = parser.parse_args()
+    if not Path(PEERS_PYTHON).is_file():
+        parser.error(
+            f"CORDAX_PEERS_PYTHON={PEERS_PYTHON} is not a file. Give the Python of the "
+            "environment with the peers, such as peers/bin/python."
+        )
     cordax.setup()
     figures: Figures = {}
     for name in asked.only or PARTS:

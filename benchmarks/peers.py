@@ -15,9 +15,10 @@ import math
 import os
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 BEATS = 10
 STEPS = 400
@@ -175,17 +176,25 @@ PEERS: dict[str, Callable[[], dict[str, float]]] = {
 }
 
 
+def _tried(measure: Callable[[], dict[str, float]], nowhere: IO[str]) -> Any:
+    """What a peer measured; ``None`` where it does not load."""
+    try:
+        with contextlib.redirect_stdout(nowhere):
+            return measure()
+    except (ImportError, OSError) as why:  # OSError: a library it wants is absent
+        print(f"  {measure.__name__}: {why}", file=sys.stderr)
+        return None
+
+
 def main() -> None:
     """Times those that load; standard output is JSON alone."""
-    found: dict[str, dict[str, float] | None] = {}
-    for name, measure in PEERS.items():
-        try:
-            # their progress goes nowhere, and ours is the JSON
-            with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-                found[name] = measure()
-        except (ImportError, OSError) as why:  # OSError: a library it wants is absent
-            print(f"  {name}: {why}", file=sys.stderr)
-            found[name] = None
+    # their progress goes nowhere, and what they leave where they run goes with it
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        contextlib.chdir(scratch),
+        open(os.devnull, "w") as nowhere,
+    ):
+        found = {name: _tried(run, nowhere) for name, run in PEERS.items()}
     print(json.dumps(found))
 
 

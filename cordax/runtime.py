@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 
 # A beat is a long loop of tiny kernels, and XLA's CPU runtime spends a microsecond on
-# calling each. A loop that fits this many bytes becomes one compiled function: the
-# periodic beat costs half. Measured: docs/design_decisions.md.
+# calling each. A loop whose data fit this many bytes becomes one compiled function: the
+# periodic beat takes a tenth of the time. Measured: docs/design_decisions.md.
 _LOOP = "xla_cpu_small_while_loop_byte_threshold=524288"
 _FUSE = "xla_cpu_use_multi_output_fusion=true"
 _EXTRA = "--xla_backend_extra_options="

@@ -1,0 +1,65 @@
+"""`cordax mesh check`: what a mesh holds and what is wrong with it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cordax.cli.show import Force, Json, Refused, out, print_json, refuse_existing
+
+app = typer.Typer(help="Look at a heart's mesh before using it.", no_args_is_help=True)
+
+
+@app.callback()
+def _mesh() -> None:
+    """Keeps `check` a verb of its own while it is the only one."""
+
+
+@app.command()
+def check(
+    file: Annotated[
+        Path, typer.Argument(help="Mesh: .vtu .vtp .vtk .vtkhdf .msh .ply .stl .pts")
+    ],
+    unit: Annotated[
+        str | None,
+        typer.Option(help="Unit of length of the file: m, cm, mm or um."),
+    ] = None,
+    repair: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT", help="Write the mesh here, mended where possible."),
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Print a mesh in figures and explain every problem, with what to do about it.
+
+    Exit code 1 where there are problems (with --repair: where some are left).
+
+    Example: cordax mesh check heart.vtu --unit um --repair mended.vtu
+    """
+    from physio.electrophysiology import mesh_check, mesh_files, mesh_report
+    from physio.electrophysiology.mesh_units import MM_PER
+
+    if unit is not None and unit not in MM_PER:
+        raise Refused(f"--unit takes {', '.join(MM_PER)}; got {unit!r}.")
+    if repair is not None:
+        refuse_existing(repair, force)
+        if repair.suffix.lower() not in mesh_files.WRITABLE:
+            names = ", ".join(mesh_files.WRITABLE)
+            raise Refused(f"--repair writes {names}; got {repair.name!r}.")
+    mesh = mesh_files.read(file, unit=unit)
+    done: list[str] = []
+    if repair is not None:
+        mesh, done = mesh_check.repair(mesh)
+        mesh_files.write(mesh, repair)
+    found = mesh_report.figures(mesh)
+    if json:
+        extra = {"repaired": {"file": str(repair), "done": done}} if repair else {}
+        print_json(found | extra)
+    else:
+        lines = [mesh_report.as_text(found), *done]
+        lines += [f"{repair} is written."] if repair else []
+        for line in lines:
+            out.print(line, highlight=False, markup=False, soft_wrap=True)
+    if found["problems"]:
+        raise typer.Exit(1)

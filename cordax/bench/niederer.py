@@ -79,9 +79,9 @@ def slab(dx: float, scheme: str, kind: Any) -> tuple[Any, Any, Callable[..., flo
 
     if scheme not in SCHEMES:
         raise ValueError(f"A scheme is one of {', '.join(SCHEMES)}; got {scheme!r}.")
-    cells = [round(side / dx) for side in SIDES]
-    if not dx > 0 or min(cells) < 2:
+    if not 0 < dx <= SIDES[-1] / 2:
         raise ValueError(f"The slab is 3 mm thick: dx is at most 1.5 mm; got {dx:g}.")
+    cells = [round(side / dx) for side in SIDES]
     spacing = tuple(side / n for side, n in zip(SIDES, cells, strict=True))
     vertices = scheme == "bond-average"
     shape = tuple(n + 1 for n in cells) if vertices else tuple(cells)

@@ -6,6 +6,7 @@ nodes is a link, as between the two layers of a bilayer atrium (Labarthe 2014,
 10.1093/europace/euu251): it pulls both together at a rate, and holds no tissue.
 """
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -131,9 +132,7 @@ def gradients(
     edges = nodes[corners[:, 1:]] - nodes[corners[:, :1]]
     metric = edges @ edges.transpose(0, 2, 1)
     dimension = edges.shape[1]
-    size = np.sqrt(np.maximum(np.linalg.det(metric), 0)) / (
-        6.0 if dimension == 3 else 2
-    )
+    size = np.sqrt(np.maximum(np.linalg.det(metric), 0)) / math.factorial(dimension)
     scale = np.max(np.sum(edges**2, axis=2), axis=1) ** (dimension / 2)
     flat = np.flatnonzero(~(size > 1e-9 * scale))
     if flat.size:
@@ -148,13 +147,15 @@ def gradients(
 def on_mesh(mesh: Any) -> LinearElements:
     """How to diffuse on a :class:`~physio.electrophysiology.mesh.Mesh`.
 
-    Tetrahedra where it has any, else triangles; lines are links. Raises ``ValueError``
-    for a mesh of neither, for nodes of no element, and where fibres are missing.
+    Tetrahedra where it has any, else triangles, and lines between their nodes are
+    links; else lines are cables. Raises ``ValueError`` for a mesh of none, for nodes of no
+    element, and where fibres are missing.
     """
-    kind = next((k for k in ("tetra", "triangle") if len(mesh.elements.get(k, ()))), "")
+    kinds = ("tetra", "triangle", "line")
+    kind = next((k for k in kinds if len(mesh.elements.get(k, ()))), "")
     if not kind:
         raise ValueError(
-            f"Tissue needs triangles or tetrahedra; this mesh has "
+            f"Tissue needs tetrahedra, triangles or lines; this mesh has "
             f"{', '.join(mesh.elements) or 'no elements'}."
         )
     if mesh.fibres.get(kind) is None:
@@ -164,7 +165,8 @@ def on_mesh(mesh: Any) -> LinearElements:
         )
     nodes = np.asarray(mesh.nodes, float)
     corners = np.asarray(mesh.elements[kind])
-    links = np.asarray(mesh.elements.get("line", np.zeros((0, 2), np.int32)))
+    none = np.zeros((0, 2), np.int32)
+    links = none if kind == "line" else np.asarray(mesh.elements.get("line", none))
     first, second = _pairs(corners.shape[1])
     pairs = np.concatenate(
         [

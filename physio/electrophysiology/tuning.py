@@ -217,7 +217,10 @@ class _Tuner:
             unit = np.array(fibre) / np.linalg.norm(fibre)
             d = table(unit[None])[:, 0]
             pair = np.array([d[0], np.sqrt(d[1] * d[2])])
-            slanted = [tuple(np.array(fibre) + k * np.array(across[0])) for k in (1, 2)]
+            slanted = [
+                tuple(f + k * a for f, a in zip(fibre, across[0], strict=True))
+                for k in (1, 2)
+            ]
             for kind, directions in (
                 ("along", [fibre]), ("across", across), ("between", slanted),
             ):  # fmt: skip

@@ -46,7 +46,9 @@ class AlievPanfilov1996(AbstractCell):
         12.9, unit="ms", source=_1996, doc="the paper's unit of time", per_node=True
     )
 
-    excitation: ClassVar[Excitation | None] = None
+    excitation: ClassVar[Excitation | None] = Excitation(
+        (), "excitability", 8.0, (1.0,), (0.0441,), (0.0912,)
+    )
     slow: ClassVar[tuple[str, ...]] = ()
     threshold: ClassVar[float] = 0.5
     stimulus: ClassVar[tuple[float, float]] = (0.3, 1.0)

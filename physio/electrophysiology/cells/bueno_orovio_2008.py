@@ -80,7 +80,9 @@ class BuenoOrovio2008(AbstractCell):
     w_slope: Array = param(0.07, unit="1", source=_2008, doc="tau_w_inf")
     w_plateau: Array = param(0.94, unit="1", source=_2008, doc="w_inf*")
 
-    excitation: ClassVar[Excitation | None] = None
+    excitation: ClassVar[Excitation | None] = Excitation(
+        ("h",), "fast_time", 0.11, (1.0,), (0.0112,), (0.1175,)
+    )
     slow: ClassVar[tuple[str, ...]] = ()
     threshold: ClassVar[float] = 0.3
     stimulus: ClassVar[tuple[float, float]] = (0.5, 1.0)

@@ -109,7 +109,10 @@ class Courtemanche1998(AbstractCell):
     sodium_outside: Array = param(140.0, unit="mM", source=_1998, doc="Na_o")
     calcium_outside: Array = param(1.8, unit="mM", source=_1998, doc="Ca_o")
 
-    excitation: ClassVar[Excitation | None] = None
+    excitation: ClassVar[Excitation | None] = Excitation(
+        ("m", "h", "j"), "sodium", 7.8,
+        (0.5, 0.7, 1.0), (0.1796, 0.1482, 0.1188), (0.1385, 0.1213, 0.1071),
+    )  # fmt: skip
     slow: ClassVar[tuple[str, ...]] = ("nai", "ki")
     threshold: ClassVar[float] = -20.0
     stimulus: ClassVar[tuple[float, float]] = (20.0, 2.0)

@@ -61,7 +61,9 @@ class MitchellSchaeffer2003(AbstractCell):
         0.13, unit="1", source=_2003, doc="v_gate", per_node=True
     )
 
-    excitation: ClassVar[Excitation | None] = None
+    excitation: ClassVar[Excitation | None] = Excitation(
+        ("h",), "inward_time", 0.3, (1.0,), (-0.0924,), (0.099,)
+    )
     slow: ClassVar[tuple[str, ...]] = ()
     threshold: ClassVar[float] = 0.5
     stimulus: ClassVar[tuple[float, float]] = (0.25, 1.0)
@@ -110,7 +112,9 @@ class CorradoNiederer2016(AbstractCell):
         0.13, unit="1", source=_2016, doc="v_crit", per_node=True
     )
 
-    excitation: ClassVar[Excitation | None] = None
+    excitation: ClassVar[Excitation | None] = Excitation(
+        ("h",), "inward_time", 0.1, (1.0,), (0.0215,), (0.0902,)
+    )
     slow: ClassVar[tuple[str, ...]] = ()
     threshold: ClassVar[float] = 0.5
     stimulus: ClassVar[tuple[float, float]] = (0.5, 1.0)

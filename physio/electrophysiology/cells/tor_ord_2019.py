@@ -190,7 +190,10 @@ class TorOrd2019(AbstractCell):
     #: where it starts; the parameters say what it is
     layer: str = eqx.field(static=True, default="endo")
 
-    excitation: ClassVar[Excitation | None] = None
+    excitation: ClassVar[Excitation | None] = Excitation(
+        ("m", "h", "j", "hp", "jp"), "sodium", 11.7802,
+        (0.5, 0.7, 1.0), (0.1879, 0.1698, 0.1531), (0.1181, 0.1055, 0.0933),
+    )  # fmt: skip
     slow: ClassVar[tuple[str, ...]] = ("nai", "nass", "ki", "kss", "cli", "clss")
     threshold: ClassVar[float] = 0.0
     stimulus: ClassVar[tuple[float, float]] = (53.0, 1.0)

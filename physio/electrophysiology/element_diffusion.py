@@ -148,8 +148,8 @@ def on_mesh(mesh: Any) -> LinearElements:
     """How to diffuse on a :class:`~physio.electrophysiology.mesh.Mesh`.
 
     Tetrahedra where it has any, else triangles, and lines between their nodes are
-    links; else lines are cables. Raises ``ValueError`` for a mesh of none, for nodes of no
-    element, and where fibres are missing.
+    links; else lines are cables. Raises ``ValueError`` for a mesh of none, for nodes of
+    no element, and where fibres are missing.
     """
     kinds = ("tetra", "triangle", "line")
     kind = next((k for k in kinds if len(mesh.elements.get(k, ()))), "")

@@ -8,6 +8,7 @@ import typer
 from cordax.cli.show import (
     DEFAULT_SEED,
     Json,
+    Refused,
     Seed,
     out,
     print_json,
@@ -101,6 +102,60 @@ def ventilation(
         return
     rows = [[name, _cell(value)] for name, value in _flat(found).items()]
     table(f"{file.name} (seed {seed})", ["Score", "Value"], rows)
+
+
+@app.command()
+def niederer(
+    dx: Annotated[
+        float, typer.Option(help="Distance of the nodes, mm, at most 1.5.")
+    ] = 0.2,
+    scheme: Annotated[
+        str, typer.Option(help="bond-average or second-order.")
+    ] = "bond-average",
+    dt: Annotated[float, typer.Option(help="Time step, ms.")] = 0.01,
+    json: Json = False,
+) -> None:
+    """Run the N-version benchmark of tissue (Niederer 2011): nine activation times.
+
+    At 0.2 mm a minute or two; each halving of dx costs eight times as much.
+
+    Example: cordax bench niederer --dx 0.2 --scheme second-order --json
+    """
+    schemes = ("second-order", "bond-average")
+    if scheme not in schemes:
+        raise Refused(f"--scheme takes {' or '.join(schemes)}; got {scheme!r}.")
+    import cordax
+    from cordax.bench import niederer as task
+
+    cordax.setup(fuse=True)
+    with progress(f"niederer, {dx:g} mm", quiet=json) as step:
+        times = task.run(
+            dx, scheme, dt=dt, progress=lambda done, of: step(scheme, done / of)
+        )
+    if json:
+        # a point never reached has no time, and JSON no NaN
+        reached = {k: t if t == t else None for k, t in times.items()}
+        print_json({"points": reached})
+        return
+    _print_niederer(times, dx, scheme, dt)
+
+
+def _print_niederer(times: dict[str, float], dx: float, scheme: str, dt: float) -> None:
+    from cordax.bench.niederer_table import CODES, CONVERGED
+    from physio.units import PERCENT
+
+    codes = CODES.get(round(dx, 6))
+    rows = []
+    for name, time in times.items():
+        value, uncertain = CONVERGED[name]
+        row = [name, f"{time:.2f}", f"{value:g} ± {uncertain:g}"]
+        row.append(f"{PERCENT * (time / value - 1):+.1f} %")
+        if codes is not None:
+            row.append("{:g} ± {:g}".format(*codes[name]))
+        rows.append(row)
+    header = ["Point", "Here, ms", "Converged, ms", "Off by"]
+    header += ["11 codes, ms"] if codes else []
+    table(f"Niederer 2011, {dx:g} mm, {scheme}, dt {dt:g} ms", header, rows)
 
 
 def _flat(found: dict[str, Any], start: str = "") -> dict[str, Any]:

@@ -297,6 +297,20 @@ COMMANDS = {
     "record check": ["record", "check", "periop"],
     "bench fluid-response": ["bench", "fluid-response", "a.csv"],
     "bench ventilation": ["bench", "ventilation", "a.csv"],
+    "bench niederer": ["bench", "niederer"],
+    "mesh check": ["mesh", "check", "slab.vtu"],
+    "ep cell": ["ep", "cell", "mitchell_schaeffer_2003", "--beats", "2"],
+    "ep run": [
+        "ep",
+        "run",
+        "--heart",
+        "slab",
+        "--spacing",
+        "1",
+        "--eikonal",
+        "-o",
+        "new",
+    ],
     "doctor": ["doctor"],
 }
 
@@ -328,9 +342,15 @@ def test_what_json_prints_is_json_and_nothing_else(
     capsys, here, twin, monkeypatch, name
 ):
     from cordax import doctor
-    from cordax.bench import fluid_response, ventilation
+    from cordax.bench import fluid_response, niederer, ventilation
+    from physio.electrophysiology import hearts, mesh_files
 
     monkeypatch.setattr(doctor, "renderer", lambda: "works")
+    monkeypatch.setattr(
+        niederer, "run", lambda *a, **k: dict.fromkeys(niederer.POINTS, 1.0)
+    )
+    if name == "mesh check":
+        mesh_files.write(hearts.Slab(30.0, 31.0, 32.0).as_mesh(10.0), "slab.vtu")
     for task in (fluid_response, ventilation):
         monkeypatch.setattr(task, "details", lambda *a, **k: {"scores": {"map": {}}})
         monkeypatch.setattr(task, "run", lambda *a, **k: {"ppv": {}})

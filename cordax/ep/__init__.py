@@ -1,0 +1,1 @@
+"""What `cordax ep` does: a heart's file in; maps, tables and one report out."""

@@ -1,0 +1,75 @@
+"""One cell paced: its figures, its restitution and a picture of both."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cordax.names import CELLS, called
+from physio.electrophysiology.cells import table
+
+_FINE, _THIN = 0.01, 20  # ms between samples that are measured; one in 20 is drawn
+#: Intervals of an S1-S2 protocol, as shares of the cycle.
+_SHARES = (0.3, 0.32, 0.34, 0.36, 0.38, 0.4, 0.45, 0.5, 0.6, 0.7, 0.85, 1.0)
+
+
+def measure(
+    name: str, layer: str, bcl: float, beats: int, *, restitution: bool = False
+) -> dict[str, Any]:
+    """Figures of the last of ``beats`` at ``bcl`` (ms), and the trace, as plain values.
+
+    Voltages in mV, ``upstroke_v_per_s`` in V/s (= mV/ms), durations in ms, calcium in
+    mM where the model has it. **Raises** ValueError for unknown names.
+    """
+    chosen = called(name, CELLS, "cell")
+    if layer and layer not in chosen.layers:
+        held = ", ".join(chosen.layers) or "no layers"
+        raise ValueError(f"{name} has {held}; got --layer {layer!r}.")
+    cell = chosen.make(layer) if layer else chosen.make()
+    pauses = (
+        sorted({float(round(share * bcl)) for share in _SHARES}) if restitution else []
+    )
+    # the upstroke lasts less than a tenth of a millisecond
+    found = table(cell, bcl, beats=beats, intervals=pauses, save_every=_FINE)
+    scale, rest = chosen.millivolts
+    figures: dict[str, Any] = {
+        "rest_mv": scale * found["rest"] + rest,
+        "peak_mv": scale * found["peak"] + rest,
+        "upstroke_v_per_s": scale * found["upstroke"],
+        **{f"{apd}_ms": found[apd] for apd in ("apd30", "apd50", "apd90")},
+    }
+    if "calcium_low" in found:
+        figures["calcium_mm"] = [found["calcium_low"], found["calcium_high"]]
+    told = {"cell": name, "layer": layer, "bcl_ms": bcl, "beats": beats, **figures}
+    if restitution:
+        told["restitution"] = {
+            "interval_ms": np.asarray(found["s1s2_interval"]),
+            "diastolic_ms": np.asarray(found["s1s2_diastolic"]),
+            "apd90_ms": np.asarray(found["s1s2_apd"]),
+        }
+    told["trace"] = {
+        "t_ms": np.asarray(found["t"])[::_THIN],
+        "v_mv": (scale * np.asarray(found["v"]) + rest)[::_THIN],
+    }
+    return told
+
+
+def draw(found: dict[str, Any], path: str | Path) -> list[Path]:
+    """The action potential, and beside it in NAME-restitution the restitution."""
+    from cordax import plot_ep
+
+    target = Path(path)
+    title = " ".join(part for part in (found["cell"], found["layer"]) if part)
+    trace = found["trace"]
+    plot_ep.action_potentials(
+        trace["t_ms"], {title: trace["v_mv"]}, target,
+        title=f"{title}, {found['bcl_ms']:g} ms",
+    )  # fmt: skip
+    if "restitution" not in found:
+        return [target]
+    other = target.with_stem(target.stem + "-restitution")
+    curve = found["restitution"]
+    known = np.isfinite(curve["diastolic_ms"]) & np.isfinite(curve["apd90_ms"])
+    pairs = curve["diastolic_ms"][known], curve["apd90_ms"][known]
+    plot_ep.restitution({title: pairs}, other, title=f"S1 {found['bcl_ms']:g} ms")
+    return [target, other]

@@ -1,0 +1,153 @@
+"""What a run of tissue is told: plain values, as typed and as stored in run.json."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+Triple = tuple[float, float, float]
+
+#: Velocities (m/s) along fibre, sheet and normal where none are wanted: the reference
+#: values of human ventricles in the project's benchmarks.
+VELOCITY: Triple = (0.65, 0.25, 0.25)
+CELL = "mitchell_schaeffer_2003"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a run; None and empty leave the choice to the program.
+
+    Lengths in mm, times in ms, ``velocity`` in m/s, ``conductivity`` in S/m. ``layer``
+    is one name, or a name for each region as "1=epi,2=endo". ``stimulate`` holds (x, y,
+    z) or (x, y, z, radius), ``ablate`` (x, y, z, radius) or two points and a radius.
+    ``fibres`` is "file" (those the geometry has) or "rule".
+
+    **Raises** ValueError where options contradict each other or have a wrong length.
+    """
+
+    heart: str = ""
+    file: str = ""
+    unit: str = ""
+    spacing: float | None = None
+    elements: bool = False
+    fibres: str = "file"
+    insulating: tuple[int, ...] = ()
+    cell: str = CELL
+    layer: str = ""
+    prepace: int = 10
+    velocity: tuple[float, ...] = ()
+    conductivity: tuple[float, ...] = ()
+    stimulate: tuple[tuple[float, ...], ...] = ()
+    surface: str = ""
+    s1: float = 500.0
+    beats: int = 1
+    s2: tuple[float, ...] = ()
+    ablate: tuple[tuple[float, ...], ...] = ()
+    probe: tuple[tuple[float, ...], ...] = ()
+    duration: float | None = None
+    dt: float | None = None
+    every: float | None = None
+    eikonal: bool = False
+    ecg: bool = False
+    movie: bool = False
+
+    def __post_init__(self) -> None:
+        if bool(self.heart) == bool(self.file):
+            raise ValueError(
+                "Give a mesh or an image, or a generated heart: cordax ep run FILE, or "
+                "cordax ep run --heart left_ventricle"
+            )
+        if self.velocity and self.conductivity:
+            raise ValueError("Give --velocity or --conductivity, not both.")
+        if self.eikonal and self.conductivity:
+            raise ValueError("The eikonal equation takes --velocity.")
+        if self.eikonal and self.movie:
+            raise ValueError(
+                "A movie shows the voltage, which --eikonal does not compute; the "
+                "report's 3-D view plays its front."
+            )
+        for name in ("velocity", "conductivity"):
+            values = getattr(self, name)
+            if values and (len(values) not in (1, 3) or min(values) <= 0):
+                raise ValueError(
+                    f"--{name} takes one positive number, or three: along the fibre, "
+                    f"the sheet and its normal; got {values}."
+                )
+        if self.fibres not in ("file", "rule"):
+            raise ValueError(f"--fibres takes file or rule; got {self.fibres!r}.")
+        _lengths("--stimulate", self.stimulate, (3, 4), "x,y,z or x,y,z,radius")
+        _lengths("--ablate", self.ablate, (4, 7), "x,y,z,radius or two points, radius")
+        _lengths("--probe", self.probe, (3,), "x,y,z")
+
+    @property
+    def wanted(self) -> Triple:
+        """The velocities (m/s) wanted along fibre, sheet and normal."""
+        return three(self.velocity or VELOCITY)
+
+    @property
+    def pulses(self) -> list[float]:
+        """When the stimuli start (ms)."""
+        from physio.electrophysiology.pacing import train
+
+        return train(self.s1, self.beats, *self.s2)
+
+    @property
+    def name(self) -> str:
+        """What the heart is called in titles."""
+        return Path(self.file).name if self.file else self.heart.replace("_", " ")
+
+
+def three(values: tuple[float, ...]) -> Triple:
+    """One number for all three directions, or three."""
+    return (values[0], values[-1] if len(values) == 1 else values[1], values[-1])
+
+
+def _lengths(option: str, rows: Any, allowed: tuple[int, ...], wanted: str) -> None:
+    for row in rows:
+        if len(row) not in allowed:
+            raise ValueError(f"{option} takes {wanted} in mm; got {len(row)} numbers.")
+
+
+def numbers(text: str, option: str) -> tuple[float, ...]:
+    """ "1,2.5,3" as numbers; ``ValueError`` names the option."""
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError(
+            f"{option} takes numbers separated by commas; got {text!r}."
+        ) from None
+
+
+def stored(settings: Settings) -> dict[str, Any]:
+    """The settings as run.json holds them."""
+    return dataclasses.asdict(settings)
+
+
+def again(path: Path) -> Settings:
+    """The settings of a run.json.
+
+    **Raises** ValueError where it is no such file, or of a newer program.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        schema, given = int(found["schema"]), dict(found["settings"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not the run.json of a run ({error}). Name OUT/run.json."
+        ) from None
+    if schema > SCHEMA:
+        raise ValueError(
+            f"{path} was written by a newer cordax (schema {schema}, here {SCHEMA}). "
+            "Update cordax."
+        )
+    names = {field.name for field in dataclasses.fields(Settings)}
+    unknown = sorted(set(given) - names)
+    if unknown:
+        raise ValueError(f"{path} holds unknown settings: {', '.join(unknown)}.")
+    return Settings(**{name: _tuples(value) for name, value in given.items()})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value

@@ -1,4 +1,6 @@
-"""How many kernels one step of a population is on a GPU, without having one.
+"""How many kernels a step is on a GPU, of patients or of tissue, without having one.
+
+    python benchmarks/gpu_kernels.py [tissue]
 
 Compiles for an NVIDIA H200 (h200_target.txtpb describes it to XLA) with the compiler
 packages of the installed jax: pip install jax-cuda12-pjrt jax-cuda12-plugin. Counted
@@ -7,6 +9,7 @@ are the kernels of the loop's body that move more than 4 kB.
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +25,8 @@ from jax.sharding import SingleDeviceSharding  # noqa: E402
 
 TARGET = Path(__file__).with_name("h200_target.txtpb")
 SMALL = 4096  # bytes: a loop's counter, not a population
-_SIZES = {"f64": 8, "s64": 8, "f32": 4, "s32": 4, "u32": 4, "pred": 1}
-_SHAPE = re.compile(r"(f64|s64|f32|s32|u32|pred)\[([\d,]*)\]")
+_SIZES = {"f64": 8, "s64": 8, "f32": 4, "s32": 4, "u32": 4, "u8": 1, "pred": 1}
+_SHAPE = re.compile(r"(f64|s64|f32|s32|u32|u8|pred)\[([\d,]*)\]")
 _LINE = re.compile(r"(?:ROOT )?%?([\w.\-]+) = (.*?) ([\w\-]+)\((.*)$")
 _KERNELS = {
     "fusion", "custom-call", "copy", "dot", "dynamic-slice", "dynamic-update-slice",
@@ -41,7 +44,7 @@ def compiled_text(function: Any, *arguments: Any) -> str:
     shapes = jax.tree.map(
         lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=place), arguments
     )
-    return jax.jit(function).trace(*shapes).lower().compile().as_text()
+    return jax.jit(function).trace(*shapes).lower().compile().as_text() or ""
 
 
 def _bytes(shape: str) -> int:
@@ -106,5 +109,44 @@ def population(patients: int = 10_000) -> dict[str, float]:
     return {**found, "patients": patients}
 
 
+def tissue_step(tissue: Any) -> dict[str, float]:
+    """One step of tissue: kernels, and bytes a node over those it must move.
+
+    It must read and write every state, read its neighbours' weights where each node
+    has its own, and their numbers where they are listed. Two steps make a turn of the
+    loop (``in_pairs``), hence the halves.
+    """
+    from compiled_step import start, stepping
+
+    advance, arrays = stepping(tissue, steps=100)
+    state = jax.eval_shape(lambda: start(tissue))
+    text = compiled_text(advance, arrays, state)
+    found = max(loops(text), key=lambda loop: loop["bytes"])
+    nodes = tissue.nodes.shape[0]
+    operator = jax.eval_shape(lambda: tissue.operator())
+    read = [operator.weights, getattr(operator, "neighbours", None)]
+    large = [x for x in read if x is not None and x.shape[-1] == nodes]
+    states = [x for x in jax.tree.leaves(state) if x.shape == (nodes,)]
+    ideal = sum(x.dtype.itemsize * x.size for x in [*states, *states, *large]) / nodes
+    moved = found["bytes"] / 2 / nodes
+    return {
+        "kernels": found["kernels"] / 2,
+        "bytes": moved,
+        "ideal": ideal,
+        "bytes_ratio": moved / ideal,
+    }
+
+
+def tissue() -> dict[str, dict[str, float]]:
+    """Each scheme's step on 512 x 512 nodes and on as many 18-neighbour voxels."""
+    from compiled_step import on_grid, on_lists, schemes
+
+    found = {}
+    for name, scheme in schemes().items():
+        found[f"grid {name}"] = tissue_step(on_grid((512, 512), scheme))
+        found[f"voxels {name}"] = tissue_step(on_lists((64, 64, 64), scheme))
+    return found
+
+
 if __name__ == "__main__":
-    print(population())
+    print(tissue() if sys.argv[1:] == ["tissue"] else population())

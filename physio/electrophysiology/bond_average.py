@@ -42,7 +42,7 @@ class SecondOrder(AbstractScheme):
     def drive(
         self, cell: Any, prepared: PyTree, operator: AbstractOperator, y: PyTree
     ) -> Float[Array, " n_node"]:
-        return operator(y.v)
+        return operator.apart(operator, y.v)
 
 
 class BondAverage(AbstractScheme):
@@ -75,20 +75,30 @@ class BondAverage(AbstractScheme):
     def drive(
         self, cell: Any, prepared: PyTree, operator: AbstractOperator, y: PyTree
     ) -> Float[Array, " n_node"]:
-        middle, end, least = prepared
-        here = {name: getattr(y, name) for name in ("v", *_rule(cell).states)}
-        there = {name: operator.neighbours_of(x) for name, x in here.items()}
-        own = cell.fast_current(y)
+        names = ("v", *_rule(cell).states)
+        return operator.apart(
+            lambda y: _averaged_drive(cell, prepared, operator, y, names), y
+        )
 
-        def excess(k: int) -> Array:
-            far = {name: at(k) for name, at in there.items()}
-            half = {name: 0.5 * (x + far[name]) for name, x in here.items()}
-            return middle * (cell.fast_current(changed(y, **half)) - own) + end * (
-                cell.fast_current(changed(y, **far)) - own
-            )
 
-        added = _averaged(operator, y.v, there["v"], excess, least)
-        return weighted_differences(operator.weights, there["v"], y.v) - added
+def _averaged_drive(
+    cell: Any, prepared: PyTree, operator: AbstractOperator, y: PyTree,
+    names: tuple[str, ...],
+) -> Array:  # fmt: skip
+    middle, end, least = prepared
+    here = {name: getattr(y, name) for name in names}
+    there = {name: operator.neighbours_of(x) for name, x in here.items()}
+    own = cell.fast_current(y)
+
+    def excess(k: int) -> Array:
+        far = {name: at(k) for name, at in there.items()}
+        half = {name: 0.5 * (x + far[name]) for name, x in here.items()}
+        return middle * (cell.fast_current(changed(y, **half)) - own) + end * (
+            cell.fast_current(changed(y, **far)) - own
+        )
+
+    added = _averaged(operator, y.v, there["v"], excess, least)
+    return weighted_differences(operator.weights, there["v"], y.v) - added
 
 
 def _rule(cell: Any) -> Any:

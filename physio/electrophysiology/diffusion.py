@@ -14,7 +14,8 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+import numpy as np
+from jaxtyping import Array, Float, Int, PyTree, UInt8
 
 
 class AbstractOperator(eqx.Module):
@@ -32,6 +33,12 @@ class AbstractOperator(eqx.Module):
         self, x: Float[Array, " n_node"]
     ) -> Callable[[int], Float[Array, " n_node"]]:
         """A function k -> the value of x at every node's k-th neighbour."""
+
+    @abc.abstractmethod
+    def apart(
+        self, function: Callable[[PyTree], Array], y: PyTree
+    ) -> Float[Array, " n_node"]:
+        """``function(y)``, one value per node, compiled where it slows nothing else."""
 
     @property
     def count(self) -> int:
@@ -67,37 +74,77 @@ class Lists(AbstractOperator):
     ) -> Callable[[int], Float[Array, " n_node"]]:
         return lambda k: jnp.take(x, self.neighbours[k], mode="clip")
 
+    def apart(
+        self, function: Callable[[PyTree], Array], y: PyTree
+    ) -> Float[Array, " n_node"]:
+        # A CPU's compiler gives up vector instructions in any kernel that gathers, and
+        # fuses the cell's currents into it. It does not fuse into a branch: one that is
+        # always taken, which it cannot know, keeps the gathers to themselves. On a GPU
+        # everything stays one kernel.
+        def branch(y: PyTree) -> Array:
+            taken = self.neighbours[0, 0] >= 0
+            return jax.lax.cond(
+                taken, lambda y: function(y), lambda y: jnp.zeros_like(self.volumes), y
+            )
+
+        return jax.lax.platform_dependent(y, cpu=branch, default=lambda y: function(y))
+
 
 class Stencil(AbstractOperator):
-    """Neighbours of a full grid by their offsets.
+    """Neighbours of a full grid by their distance in memory, first + along each axis.
 
-    Weights are ``(K, 1)`` where all nodes are alike, else ``(K, n_node)``.
-
-    With ``vertices`` the outermost nodes lie on the boundary (their cells are halved,
-    and their neighbour outside is the mirrored one); else half a spacing inside it.
+    Weights are ``(2 d, 1)`` or ``(2 d, n_node)``. Bit k of ``edges`` is set where the
+    k-th neighbour lies outside: it is the node itself, or with ``vertices`` (the
+    outermost nodes lie on the boundary, their cells halved) the mirrored one.
     """
 
     weights: Float[Array, "n_neighbour n_or_1"]
     volumes: Float[Array, " n_node"]
+    edges: UInt8[Array, " n_node"]
     shape: tuple[int, ...] = eqx.field(static=True)
-    offsets: tuple[tuple[int, ...], ...] = eqx.field(static=True)
     vertices: bool = eqx.field(static=True, default=False)
     paired: bool = eqx.field(static=True, default=True)
 
     def neighbours_of(
         self, x: Float[Array, " n_node"]
     ) -> Callable[[int], Float[Array, " n_node"]]:
-        mode = "reflect" if self.vertices else "edge"
-        padded = jnp.pad(x.reshape(self.shape), 1, mode=mode)
+        # A window of the flat array, not of the grid: contiguous, so that it is read
+        # by vector instructions; what it reads beyond a row is never used.
+        dimensions = len(self.shape)
+        reach = math.prod(self.shape[1:])
+        padded = jnp.pad(x, reach)
+
+        def beside(k: int) -> Array:
+            step = math.prod(self.shape[k % dimensions + 1 :])
+            first = reach + (step if k < dimensions else -step)
+            return padded[first : first + x.shape[0]]
 
         def neighbour(k: int) -> Array:
-            window = (
-                slice(1 + step, 1 + step + length)
-                for step, length in zip(self.offsets[k], self.shape, strict=True)
+            inside = self.edges & np.uint8(1 << k) == 0
+            opposite = (k + dimensions) % (2 * dimensions)
+            return jnp.where(
+                inside, beside(k), beside(opposite) if self.vertices else x
             )
-            return padded[tuple(window)].reshape(-1)
 
         return neighbour
+
+    def apart(
+        self, function: Callable[[PyTree], Array], y: PyTree
+    ) -> Float[Array, " n_node"]:
+        return function(y)
+
+
+def _outside(shape: tuple[int, ...]) -> Array:
+    """The bits of ``Stencil.edges``."""
+    dimensions = len(shape)
+    bits = jnp.zeros(shape, jnp.uint8)
+    for axis, length in enumerate(shape):
+        along = [length if a == axis else 1 for a in range(dimensions)]
+        place = jnp.arange(length, dtype=jnp.int32)
+        last = (place == length - 1) * np.uint8(1 << axis)
+        first = (place == 0) * np.uint8(1 << (axis + dimensions))
+        bits = bits | (last | first).astype(jnp.uint8).reshape(along)
+    return bits.reshape(-1)
 
 
 class AbstractDiscretisation(eqx.Module):
@@ -127,12 +174,6 @@ def node_values(
     return jnp.broadcast_to(values, (values.shape[0], count))
 
 
-def axis_offsets(dimensions: int) -> tuple[tuple[int, ...], ...]:
-    """The 2 d offsets of a stencil along the axes, opposite ones d apart."""
-    plus = [tuple(int(a == b) for b in range(dimensions)) for a in range(dimensions)]
-    return (*plus, *(tuple(-step for step in offset) for offset in plus))
-
-
 def grid_operator(
     shape: tuple[int, ...],
     spacing: tuple[float, ...],
@@ -159,12 +200,11 @@ def grid_operator(
             half = jnp.ones(length, weights.dtype).at[jnp.array([0, -1])].set(0.5)
             along = [length if a == axis else 1 for a in range(len(shape))]
             volume = volume * half.reshape(along)
-    offsets = axis_offsets(len(shape))
     return Stencil(
         weights=weights,
         volumes=volume.reshape(-1),
+        edges=_outside(shape),
         shape=shape,
-        offsets=offsets,
         vertices=vertices,
     )
 

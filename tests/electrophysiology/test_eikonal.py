@@ -247,6 +247,7 @@ def test_sites_compete_and_wait():
     assert np.abs(both - first).max() > 5.0
 
 
+@pytest.mark.slow
 def test_single_precision_agrees_with_double():
     block = voxel_block(24, 0.5)
     double = run(block, tissue(block), SITE)
@@ -336,6 +337,7 @@ def test_gradient_is_the_finite_difference(name):
         assert along_way(gradient, way, others) != pytest.approx(wanted, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_forward_derivatives_batch_over_sites():
     value, start, way = functional("triangle")
 

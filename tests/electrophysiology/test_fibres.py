@@ -117,6 +117,7 @@ def test_solving_twice_makes_the_wall_even(lv_mesh):
     assert twice < 0.6 * once
 
 
+@pytest.mark.slow
 def test_fibres_do_not_depend_on_the_precision(lv_mesh):
     double = rule_fibres(lv_mesh).fibres
     with jax.enable_x64(False):
@@ -126,6 +127,7 @@ def test_fibres_do_not_depend_on_the_precision(lv_mesh):
     assert angle(single, double)[away].max() < 0.5
 
 
+@pytest.mark.slow
 def test_biventricle_is_smooth_and_its_septum_right(biv_mesh):
     found = rule_fibres(biv_mesh, ACROSS, surfaces=find_surfaces(biv_mesh))
     assert orthonormal(found) < 1e-12

@@ -114,6 +114,7 @@ def increasing(curve: cells.Restitution) -> bool:
     return found.size > 3 and bool((np.diff(found) > 0).all())
 
 
+@pytest.mark.slow
 def test_ten_tusscher_restitution_has_the_published_shape():
     # APD at DI of another code (LGPL), as printed in its restitution file for TP06 epi:
     # its stimulus and level differ, its APD is 8 % below the 303 ms of the CellML model
@@ -159,6 +160,7 @@ def test_the_restitution_of_mitchell_schaeffer_follows_its_map():
     assert increasing(curve)
 
 
+@pytest.mark.slow
 def test_one_call_gives_the_table():
     cell = cells.bueno_orovio_2008()
     table = cells.table(
@@ -173,6 +175,7 @@ def test_one_call_gives_the_table():
     assert (table["dynamic_alternans"] < 1.0).all()
 
 
+@pytest.mark.slow
 def test_ten_tusscher_in_float32_at_a_double_step_keeps_its_duration():
     cell = cells.ten_tusscher_2006()
     small = jax.tree.map(lambda x: x.astype(jnp.float32), cell)

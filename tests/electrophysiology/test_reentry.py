@@ -11,6 +11,7 @@ from physio.electrophysiology.recording import Record, run
 LENGTH = 100.0
 
 
+@pytest.mark.slow
 def test_the_period_is_the_length_over_the_velocity_at_its_interval(record_property):
     found = reentry.ring(LENGTH)
     record_property("ratio", found["ratio"])

@@ -10,6 +10,7 @@ from blocks import box_tetrahedra, box_voxels
 
 from physio.compose import Augmented
 from physio.electrophysiology.bond_average import BondAverage, SecondOrder
+from physio.electrophysiology.cells import CorradoNiederer2016
 from physio.electrophysiology.cells.cell import changed, rush_larsen
 from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
 from physio.electrophysiology.conductivity import Conductivity
@@ -81,6 +82,7 @@ def test_what_is_recorded_agrees_with_itself(wave):
     assert (np.diff(seen.time) >= 0).all() and np.isnan(seen.activation(5)).all()
 
 
+@pytest.mark.slow
 def test_single_precision_is_enough(wave):
     _, single = wave
     tissue = strip(dtype=jnp.float64)
@@ -146,7 +148,7 @@ def test_a_blow_up_says_when_and_where():
 def test_a_lesion_across_ends_the_wave_and_one_with_a_gap_does_not(geometry):
     tissue = block(geometry)
     x, y = np.asarray(tissue.nodes)[:, :2].T
-    pacing = stimulate(x < 1.0, duration=2.0, dtype=jnp.float32)
+    pacing = stimulate(x < 1.0, strength=0.6, duration=2.0, dtype=jnp.float32)
     whole = line(tissue.nodes, [(2.5, -1, 0.4), (2.5, 3, 0.4)], 0.8)
     for mask, passes in ((whole, False), (whole & (y < 1.1), True)):
         cut = ablate(mask)(tissue)
@@ -165,7 +167,7 @@ def block(geometry):
         "voxels": lambda: box_voxels((13, 5, 2), 0.4, (0.8, 0.6, 0.0)),
         "tetrahedra": lambda: box_tetrahedra((13, 5, 2), (5.2, 2.0, 0.8), fibre),
     }[geometry]()
-    cell = ten_tusscher_2006()
+    cell = CorradoNiederer2016()
     return as_dtype(Monodomain(cell, made, Conductivity(0.2, 0.1, 0.1)), jnp.float32)
 
 
@@ -186,24 +188,25 @@ def test_a_correction_of_the_cell_works_in_tissue():
         return jnp.zeros_like(y.v)
 
     def outward(t, y, inputs):
-        return -0.3 * (y.v + 85.0)
+        return -0.1 * y.v
 
     def into(change):
         return {"v": change}
 
-    base = ten_tusscher_2006()
-    plain = strip()
+    base = CorradoNiederer2016()
+    plain = strip(cell=base)
     none = strip(cell=Augmented(base, extra, into))
     leak = strip(cell=Augmented(base, outward, into))
     last = {}
     for name, tissue in (("plain", plain), ("none", none), ("leak", leak)):
-        last[name] = march(tissue, 8.0, left_end(tissue), dt=0.02, save_every=400)
+        pacing = left_end(tissue, strength=0.6)
+        last[name] = march(tissue, 8.0, pacing, dt=0.02, save_every=400)
     for a, b in zip(
         jax.tree.leaves(last["plain"].y), jax.tree.leaves(last["none"].y), strict=True
     ):
         np.testing.assert_allclose(a, b, rtol=1e-6)
     v = {name: np.asarray(seen.y.v[-1]) for name, seen in last.items()}
-    assert v["leak"].max() < v["plain"].max() - 5
+    assert v["leak"].max() < v["plain"].max() - 0.01
 
 
 def test_slow_concentrations_are_kept_as_their_change():
@@ -253,16 +256,16 @@ def test_regions_have_their_own_cells_and_a_region_without_one_is_named():
 
 def test_the_derivative_of_an_activation_time_is_that_of_differences():
     cable = Monodomain(
-        ten_tusscher_2006(),
+        CorradoNiederer2016(),
         full_grid((24,), 0.25),
         Conductivity(),
         scheme=BondAverage(),
     )
-    stimulus = left_end(cable)
+    stimulus = left_end(cable, strength=0.6)
 
     def arrival(fibre):
         changed_tissue = replace(cable, "conductivity.fibre", fibre)
-        return activation_map(changed_tissue, 8.0, stimulus, dt=0.04, block=20)[15]
+        return activation_map(changed_tissue, 16.0, stimulus, dt=0.04, block=20)[15]
 
     at = cable.conductivity.fibre
     value, backward = jax.jit(jax.value_and_grad(arrival))(at)
@@ -271,15 +274,15 @@ def test_the_derivative_of_an_activation_time_is_that_of_differences():
     # so small that the crossing stays within its step: the map is smooth there
     step = 1e-7
     difference = (compiled(at + step)[0] - compiled(at - step)[0]) / (2 * step)
-    assert 4 < float(value) < 8
+    assert 4 < float(value) < 16
     assert float(forward) == pytest.approx(float(backward), rel=1e-9)
     assert float(backward) == pytest.approx(float(difference), rel=1e-5)
     assert float(backward) < 0  # a better conductor arrives sooner
 
 
 def test_runs_are_batched_by_vmap():
-    tissue = strip()
-    stimulus = left_end(tissue)
+    tissue = strip(cell=CorradoNiederer2016())
+    stimulus = left_end(tissue, strength=0.6)
 
     def last(fibre):
         return march(
@@ -291,7 +294,7 @@ def test_runs_are_batched_by_vmap():
     both = jax.jit(jax.vmap(last))(fibres)
     for row, fibre in zip(both, fibres, strict=True):
         # fused otherwise: rounding, grown by an upstroke
-        np.testing.assert_allclose(row, jax.jit(last)(fibre), atol=0.05)
+        np.testing.assert_allclose(row, jax.jit(last)(fibre), atol=1e-3)
 
 
 def test_pacing_says_what_is_wrong():

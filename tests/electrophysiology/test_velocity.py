@@ -34,13 +34,8 @@ CELLS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "corrado_niederer",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in list(CELLS)[1:]),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CELLS)
 def test_averaging_keeps_the_velocity_of_a_cable(name, record_property):
     make, most = CELLS[name]
     cell = as_dtype(make(), SINGLE)
@@ -61,6 +56,7 @@ def test_tuned_voxels_conduct_as_wanted(record_property):
     assert float(tuned.conductivity.fibre) == pytest.approx(0.149, rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_grid_too_coarse_for_a_velocity_is_refused():
     cell = as_dtype(CorradoNiederer2016(), SINGLE)
     with pytest.raises(ValueError, match="Take a spacing of at most"):
@@ -88,6 +84,7 @@ def test_the_slab_by_second_order_is_that_of_other_codes(record_property):
     assert max(off.values()) <= 1, times
 
 
+@pytest.mark.slow
 def test_the_slab_by_bond_average_is_the_converged_one(record_property):
     # 0.2 mm at 0.01 ms is in docs/validation.md; here coarser in both: 8 %
     times = niederer.run(0.25, "bond-average", dt=0.04)

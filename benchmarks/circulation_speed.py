@@ -444,6 +444,21 @@ def write(figures: Figures) -> None:
             record(name, {k: v for k, v in values.items() if k in wanted})
 
 
+def measure(parts: dict[str, Callable[[], Figures]], asked: argparse.Namespace) -> None:
+    """Run the parts asked for; print them as JSON, or tell and record them."""
+    figures: Figures = {}
+    for name in asked.only or parts:
+        if not asked.json:
+            print(f"{name} ...", flush=True)
+        figures |= parts[name]()
+    if asked.json:
+        print(json.dumps(figures, indent=1))
+        return
+    for name, values in figures.items():
+        print(f"{name}: {_told(values)}")
+    write(figures)
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -456,17 +471,7 @@ def main() -> None:
             "environment with the peers, such as peers/bin/python."
         )
     cordax.setup()
-    figures: Figures = {}
-    for name in asked.only or PARTS:
-        if not asked.json:
-            print(f"{name} ...", flush=True)
-        figures |= PARTS[name]()
-    if asked.json:
-        print(json.dumps(figures, indent=1))
-        return
-    for name, values in figures.items():
-        print(f"{name}: {_told(values)}")
-    write(figures)
+    measure(PARTS, asked)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ through the depth; one site.
 import argparse
 import json
 import time
+from functools import partial
 from itertools import permutations
 from types import SimpleNamespace
 from typing import Any
@@ -91,6 +92,12 @@ CASES = {
 }
 
 
+def _finished(program: Any, given: Any) -> Any:
+    import jax
+
+    return jax.block_until_ready(program(*given))
+
+
 def _timed(act: Any) -> tuple[Any, float, float]:
     wall, cpu = time.perf_counter(), time.process_time()
     found = act()
@@ -122,7 +129,7 @@ def measure(name: str, dtype: str) -> dict[str, float]:
     for what, act in (("", jax.jit(times)), ("gradient_", jax.jit(slope))):
         given = (space, along) if not what else (along, space)
         program, _, compiled = _timed(lambda a=act, g=given: a.lower(*g).compile())
-        run = lambda p=program, g=given: jax.block_until_ready(p(*g))  # noqa: E731
+        run = partial(_finished, program, given)
         run()
         _, wall, cpu = _timed(run)
         row |= {

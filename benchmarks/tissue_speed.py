@@ -527,19 +527,9 @@ def main() -> None:
             "environment with the peers, such as peers/bin/python."
         )
     cordax.setup(fuse=True)
-    figures: Figures = {}
-    for name in asked.only or PARTS:
-        if not asked.json:
-            print(f"{name} ...", flush=True)
-        figures |= PARTS[name]()
-    if asked.json:
-        print(json.dumps(figures, indent=1))
-        return
-    from circulation_speed import _told, write
+    from circulation_speed import measure
 
-    for name, values in figures.items():
-        print(f"{name}: {_told(values)}")
-    write(figures)
+    measure(PARTS, asked)
 
 
 if __name__ == "__main__":

@@ -8,25 +8,22 @@ import os
 
 import cordax
 from cordax.bench import niederer
+from cordax.bench.niederer_table import CONVERGED
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 DX, DT = (0.5, 0.04) if SMALL else (0.2, 0.02)
 cordax.setup(fuse=True)
 
-# Converged, by extrapolation from 0.1 and 0.067 mm: benchmarks/slab_convergence.py
-CONVERGED = dict(
-    P1=1.22, P2=26.6, P3=31.45, P4=41.1, P5=8.28, P6=27.9, P7=32.65, P8=42.05, P9=19.45
-)
 times = {scheme: niederer.run(DX, scheme, dt=DT) for scheme in niederer.SCHEMES}
 print(f"{DX} mm      converged   " + "   ".join(times))
-for point, limit in CONVERGED.items():
+for point, (limit, _) in CONVERGED.items():
     row = "   ".join(
         f"{found[point]:6.2f} ({found[point] / limit - 1:+4.0%})"
         for found in times.values()
     )
     print(f"{point} (ms)     {limit:6.2f}   {row}")
 worst = {
-    scheme: max(abs(found[p] / CONVERGED[p] - 1) for p in CONVERGED if p != "P1")
+    scheme: max(abs(found[p] / CONVERGED[p][0] - 1) for p in CONVERGED if p != "P1")
     for scheme, found in times.items()
 }
 print(

@@ -2,7 +2,8 @@
 
 Niederer et al. 2011, Phil Trans R Soc A 369:4331, 10.1098/rsta.2011.0139: mean and
 standard deviation of 11 codes at dt 0.01 ms. The converged values are extrapolated
-from runs at 0.1 and 0.067 mm (docs/validation.md), with their uncertainty.
+from runs at 0.1 and 0.067 mm, with their uncertainty; benchmarks/slab_convergence.py
+is there to confirm them at 0.05 mm.
 """
 
 _NAMES: tuple[str, ...] = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9")

@@ -1,5 +1,6 @@
 """From settings and a heart to tissue that can run: cells, conductivity, stimuli."""
 # pyright: reportArgumentType=false
+# A param field converts the number it is given: the type checker knows not.
 
 from dataclasses import dataclass
 from typing import Any

@@ -54,7 +54,7 @@ class AbstractOperator(eqx.Module):
 def weighted_differences(
     weights: Array, neighbour: Callable[[int], Array], v: Array
 ) -> Array:
-    """sum_k w_k (v_k - v), opposite neighbours first added where w_k is shared."""
+    """sum_k w_k (v_k - v)."""
     total = jnp.zeros_like(v)
     for k in range(weights.shape[0]):
         total = total + weights[k] * (neighbour(k) - v)

@@ -268,12 +268,12 @@ def _unit(v: Array) -> Array:
 
 
 def _frame(upward: Array, across: Array) -> Array:
-    """Columns c, l, t; any l or t where a gradient is nothing or both are parallel."""
-    l, t = _unit(upward), _unit(across)  # noqa: E741
-    l = jnp.where(_length(l) > 0, l, _unit(_aside(t)))  # noqa: E741
-    t = t - jnp.sum(t * l, axis=-1, keepdims=True) * l
-    t = _unit(jnp.where(_length(t) > 1e-4, t, _aside(l)))
-    return jnp.stack([jnp.cross(l, t), l, t], axis=-1)
+    """Columns c, up, t; any up or t where a gradient is nothing or both parallel."""
+    up, t = _unit(upward), _unit(across)
+    up = jnp.where(_length(up) > 0, up, _unit(_aside(t)))
+    t = t - jnp.sum(t * up, axis=-1, keepdims=True) * up
+    t = _unit(jnp.where(_length(t) > 1e-4, t, _aside(up)))
+    return jnp.stack([jnp.cross(up, t), up, t], axis=-1)
 
 
 def _aside(v: Array) -> Array:
@@ -284,11 +284,11 @@ def _aside(v: Array) -> Array:
 
 def _turned(frame: Array, alpha: Array, beta: Array) -> Array:
     """The frame turned by alpha about t, then by beta about the fibre."""
-    c, l, t = (frame[..., k] for k in range(3))  # noqa: E741
+    c, up, t = (frame[..., k] for k in range(3))
     ca, sa, cb, sb = (
         f(angle)[:, None] for angle in (alpha, beta) for f in (jnp.cos, jnp.sin)
     )
-    fibre, side = ca * c + sa * l, -sa * c + ca * l
+    fibre, side = ca * c + sa * up, -sa * c + ca * up
     return jnp.stack([fibre, cb * side - sb * t, sb * side + cb * t], axis=-1)
 
 

@@ -7,6 +7,7 @@ average. Solved by conjugate gradients over the nodes' volumes, in which the ope
 is symmetric, with its diagonal as preconditioner.
 """
 # pyright: reportIncompatibleVariableOverride=false
+# A field stands for the abstract one: the type checker knows not.
 
 import abc
 from dataclasses import replace

@@ -7,6 +7,7 @@ are not finite, and writes a checkpoint from which it resumes bit for bit.
 ``activation_map`` is the differentiable one.
 """
 # pyright: reportCallIssue=false
+# filter_jit's stubs do not know the compiler's options, which it passes on to jit.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from physio.electrophysiology.checkpoint import Checkpoint, fingerprint
-from physio.electrophysiology.tissue import Monodomain, TissueState, check_step
+from physio.electrophysiology.diffusion import largest_step
+from physio.electrophysiology.tissue import Monodomain, TissueState, refuse_above
 
 CHUNK = 10  # samples; a chunk is shorter than any action potential
 _WILD = 1e4  # mV: no membrane gets there
@@ -54,8 +56,9 @@ class Record:
 class Run:
     """What a run gathered. Times in ms, voltages in the cell's unit.
 
-    ``events`` and ``recoveries`` are node numbers beside times, in order of time;
-    ``ok`` is False where the run stopped early, and ``stopped`` says when and why.
+    ``node`` and ``time`` are the activations, ``recovered_node`` and
+    ``recovered_time`` the repolarisations, in order of time; ``ok`` is False where the
+    run stopped early, and ``stopped`` says when and why.
     """
 
     duration: float
@@ -129,7 +132,6 @@ def run(
     record = Record() if record is None else record
     sample = _steps(record.every, dt, "record.every")
     total = _steps(duration, record.every, "duration")
-    check_step(tissue, dt)
     work = _Chunks(tissue, pacing, dt, sample, record)
     saved = None
     if checkpoint is not None:
@@ -170,7 +172,8 @@ class _Chunks:
         self, tissue: Monodomain, pacing: Any, dt: float, sample: int, record: Record
     ) -> None:
         self.tissue, self.pacing = tissue, pacing
-        self.prepared = _prepared(tissue, dt)
+        self.prepared, limit = _prepared(tissue, dt)
+        refuse_above(float(limit), dt)
         self.dt, self.sample, self.record = dt, sample, record
         kind = tissue.conductivity.fibre.dtype
         level = record.recovered
@@ -217,8 +220,10 @@ class _Chunks:
 
 
 @eqx.filter_jit
-def _prepared(tissue: Monodomain, dt: float) -> Any:
-    return tissue.prepare(dt)
+def _prepared(tissue: Monodomain, dt: float) -> tuple[Any, Array]:
+    """What every step needs, and the longest stable step (ms)."""
+    prepared = tissue.prepare(dt)
+    return prepared, largest_step(prepared[0])
 
 
 def whole_vectors(tree: Any, count: int) -> Any:
@@ -320,8 +325,7 @@ def _problem(
     return (
         f"The voltage blew up by {when:g} ms at node {node} ({place} mm). Likely: dt "
         "too large for the cell (try half), a stimulus far too strong, or values in "
-        "the "
-        "start or the conductivity that are not finite."
+        "the start or the conductivity that are not finite."
     )
 
 

@@ -141,9 +141,18 @@ def as_dtype(model: Model, dtype: Any) -> Model:
     )
 
 
+@eqx.filter_jit
+def _limit(tissue: Monodomain) -> Float[Array, ""]:
+    return largest_step(tissue.operator())
+
+
 def check_step(tissue: Monodomain, dt: float) -> None:
     """Raise ``ValueError``, with the limit, where explicit diffusion would blow up."""
-    limit = float(eqx.filter_jit(lambda m: largest_step(m.operator()))(tissue))
+    refuse_above(float(_limit(tissue)), dt)
+
+
+def refuse_above(limit: float, dt: float) -> None:
+    """Raise ``ValueError`` where dt is above the stability limit (ms)."""
     if dt > limit:
         raise ValueError(
             f"dt={dt:g} ms is above the stability limit of this tissue, {limit:.3g} "

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from synthetic_report import example
 from test_store import example as payload
+from typed_commands import call
 
 from cordax import store
-from cordax.cli import run
 from cordax.cli.app import app
 
 
@@ -67,19 +67,6 @@ def twin(monkeypatch):
     module.calibrate, module.fitted, module.Twin = calibrate, fitted, Twin
     monkeypatch.setitem(sys.modules, "cordax.twin", module)
     return module
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    return tmp_path
-
-
-def call(capsys, *arguments: str) -> tuple[int, str, str]:
-    code = run(list(arguments))
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def test_help_is_instant_and_states_the_intended_use(record_property):

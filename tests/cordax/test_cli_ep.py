@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typed_commands import call
 
 from cordax.cli import run
 from cordax.ep import heart, settings
@@ -18,19 +19,6 @@ from physio.electrophysiology.hearts import LeftVentricle, Slab
 SMALL = ["--heart", "left_ventricle", "--spacing", "3", "--conductivity", "1"]
 SMALL += ["--prepace", "0"]
 FAST = ["--heart", "slab", "--spacing", "1", "--eikonal"]
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    return tmp_path
-
-
-def call(capsys, *arguments: str) -> tuple[int, str, str]:
-    code = run(list(arguments))
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ the paper) is dimensionless: V = 100 v - 80 mV; the paper's unit of time is 12.9
 and is divided out, so that times here are ms.
 """
 # pyright: reportIncompatibleVariableOverride=false, reportArgumentType=false
+# A class variable stands for the abstract one;
+# a param field converts the number it is given: the type checker knows neither.
 
 from typing import ClassVar
 

@@ -5,6 +5,8 @@ dimensionless: V = 85.7 v - 84 mV; times are ms. The paper's gates v, w, s are h
 ``h``, ``w``, ``s``.
 """
 # pyright: reportIncompatibleVariableOverride=false, reportArgumentType=false
+# A class variable stands for the abstract one;
+# a param field converts the number it is given: the type checker knows neither.
 
 from typing import ClassVar
 

@@ -5,6 +5,8 @@ are per capacitance (pA/pF); the paper's total currents are 100 pF times these. 
 removable singularities are written as x / (1 - exp(-x)) in a form exact at x = 0.
 """
 # pyright: reportIncompatibleVariableOverride=false, reportArgumentType=false
+# A class variable stands for the abstract one;
+# a param field converts the number it is given: the type checker knows neither.
 
 from typing import ClassVar
 

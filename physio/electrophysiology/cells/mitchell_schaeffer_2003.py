@@ -5,6 +5,8 @@ Niederer, Math Biosci 281:46 (2016), 10.1016/j.mbs.2016.08.010. The voltage ``v`
 dimensionless, 0 at rest and 1 at the top: V = 100 v - 80 mV; times are ms.
 """
 # pyright: reportIncompatibleVariableOverride=false, reportArgumentType=false
+# A class variable stands for the abstract one;
+# a param field converts the number it is given: the type checker knows neither.
 
 from typing import ClassVar
 

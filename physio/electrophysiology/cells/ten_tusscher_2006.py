@@ -6,6 +6,8 @@ and calcium as printed there and, for what it takes over, in ten Tusscher 2004,
 as powers of one: 36 exponentials a step where the printed form has 70.
 """
 # pyright: reportIncompatibleVariableOverride=false, reportArgumentType=false
+# A class variable stands for the abstract one;
+# a param field converts the number it is given: the type checker knows neither.
 
 import math
 from typing import ClassVar

@@ -7,6 +7,8 @@ chain of Lu (2001). Its 45 states take three files: gates are in ``tor_ord_gates
 exchanger, pump and constant-field factors in ``tor_ord_transport``.
 """
 # pyright: reportIncompatibleVariableOverride=false, reportArgumentType=false
+# A class variable stands for the abstract one;
+# a param field converts the number it is given: the type checker knows neither.
 
 from typing import ClassVar
 

@@ -1,8 +1,8 @@
 """When is each part of this biventricle activated, and what is its ECG?
 
 Activates a biventricle from root points through a fast endocardial layer (eikonal) and
-computes the 12 leads of an action potential travelling along. Give a mesh with regions
-1 left, 2 right and 3 septum to use your own: python 13_biventricle_ecg.py heart.vtu
+computes the 12 leads of an action potential travelling along. For a heart of your own:
+cordax ep run heart.vtu --fibres rule --sinus --eikonal --ecg -o heart
 """
 
 import os
@@ -14,6 +14,7 @@ import cordax
 from cordax.plot_ep import ecg_page
 from physio.electrophysiology import ecg, eikonal, electrograms
 from physio.electrophysiology.conductivity import Conductivity, Membrane
+from physio.electrophysiology.early_activation import sinus
 from physio.electrophysiology.hearts import Biventricle
 from physio.electrophysiology.voxel_diffusion import on_voxels
 
@@ -23,33 +24,13 @@ cordax.setup()
 
 heart = Biventricle().as_voxels(SPACING)
 nodes = heart.nodes
-endocardium = (heart.fields["lv_endo"] + heart.fields["rv_endo"]) > 0
-# Muscle 0.65 and 0.25 m/s; the layer on the endocardium 1.79 m/s (Cardone-Noott 2016,
-# 10.1093/europace/euw346)
+# Five root points of a healthy heart, and a fast layer beneath the endocardium
+beat = sinus(heart)
 speeds = eikonal.Velocities(
-    jnp.where(endocardium, 1.79, 0.65), jnp.where(endocardium, 1.79, 0.25),
-    jnp.where(endocardium, 1.79, 0.25),
-)  # fmt: skip
-
-
-def nearest(surface, point):
-    """The node of a surface nearest to a point (mm)."""
-    on = np.flatnonzero(heart.fields[surface])
-    return on[np.argmin(np.linalg.norm(nodes[on] - point, axis=1))]
-
-
-lv, rv = nodes[heart.fields["lv_endo"] > 0], nodes[heart.fields["rv_endo"] > 0]
-low, high = lv.min(axis=0), lv.max(axis=0)
-middle = 0.5 * (low + high)
-deep = low[2] + 0.4 * (high[2] - low[2])
-roots = [
-    nearest("lv_endo", (high[0], 0.0, middle[2])),  # left septum
-    nearest("lv_endo", (middle[0], high[1], deep)),  # anterior
-    nearest("lv_endo", (middle[0], low[1], deep)),  # posterior
-    nearest("rv_endo", (rv[:, 0].max(), 0.0, deep)),  # right free wall
-    nearest("rv_endo", (rv[:, 0].min(), 0.0, deep)),  # right septum
-]
-activation = eikonal.activation_times(heart, speeds, jnp.asarray(roots), 40.0)
+    *(jnp.asarray(beat.velocity(v)) for v in (0.65, 0.25, 0.25))
+)
+sites = np.flatnonzero(beat.sites)
+activation = eikonal.activation_times(heart, speeds, sites, 40.0 + beat.onset[sites])
 total = float(jnp.nanmax(activation) - jnp.nanmin(activation))
 
 torso = 0.22  # S/m, Keller 2010, 10.1109/TBME.2010.2046485: a torso's average

@@ -165,6 +165,14 @@ def run(
     surface: Annotated[
         str, typer.Option(metavar="NAME", help="Stimulate where this field is 1.")
     ] = "",
+    sinus: Annotated[
+        bool,
+        typer.Option(
+            "--sinus",
+            help="Start two ventricles as sinus rhythm does: five root "
+            "points and a fast endocardial layer.",
+        ),
+    ] = False,
     s1: Annotated[float, typer.Option(min=1.0, help="Cycle length, ms.")] = 500.0,
     beats: Annotated[int, typer.Option(min=1, help="How many S1.")] = 1,
     s2: Annotated[
@@ -210,7 +218,7 @@ def run(
 
       cordax ep run --heart left_ventricle -o lv
 
-      cordax ep run --heart biventricle --ecg --surface lv_endo -o biv
+      cordax ep run --heart biventricle --sinus --eikonal --ecg -o biv
 
       cordax ep run heart.vtu --spacing 0.5 --velocity 0.65,0.25,0.25 -o heart
 
@@ -243,7 +251,8 @@ def run(
                 velocity=several(velocity, "--velocity"),
                 conductivity=several(conductivity, "--conductivity"),
                 stimulate=tuple(several(x, "--stimulate") for x in stimulate or ()),
-                surface=surface, s1=s1, beats=beats, s2=several(s2, "--s2"),
+                surface=surface, sinus=sinus, s1=s1, beats=beats,
+                s2=several(s2, "--s2"),
                 ablate=tuple(several(x, "--ablate") for x in ablate or ()),
                 probe=tuple(several(x, "--probe") for x in probe or ()),
                 duration=duration, dt=dt, every=every, eikonal=eikonal, ecg=ecg,

@@ -29,8 +29,10 @@ def axes(heart: Heart, settings: Settings) -> ecg.HeartAxes:
 
     A generated left ventricle has its right one along x.
     """
-    left = np.isin(heart.regions, (LV, SEPTUM))
-    right = heart.regions == RV
+    regions = heart.regions
+    if heart.sinus is not None and heart.voxels is not None:
+        regions = heart.sinus.rule.wall
+    left, right = np.isin(regions, (LV, SEPTUM)), regions == RV
     if left.any() and right.any():
         return ecg.heart_axes(heart.nodes, left, right)
     if settings.heart == "left_ventricle":

@@ -9,6 +9,7 @@ import numpy as np
 from cordax.ep.settings import Settings
 from cordax.names import HEARTS, called
 from physio.electrophysiology import mesh_check, mesh_files
+from physio.electrophysiology.early_activation import Sinus, sinus
 from physio.electrophysiology.fibres import with_fibres
 from physio.electrophysiology.images import from_nifti
 from physio.electrophysiology.mesh import Mesh
@@ -46,6 +47,7 @@ class Heart:
     regions: np.ndarray
     fields: dict[str, np.ndarray]
     notes: tuple[str, ...] = ()
+    sinus: Sinus | None = None
 
     @property
     def nodes(self) -> np.ndarray:
@@ -66,6 +68,14 @@ class Heart:
         return float(np.median(np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)))
 
 
+def there(settings: Settings) -> None:
+    """Raise where the heart named or the file does not exist."""
+    if settings.heart:
+        called(settings.heart, HEARTS, "heart")
+    elif not Path(settings.file).exists():
+        raise FileNotFoundError(f"{settings.file} does not exist.")
+
+
 def build(settings: Settings, free: float) -> Heart:
     """The heart of the settings.
 
@@ -82,10 +92,13 @@ def build(settings: Settings, free: float) -> Heart:
         pieces = int(geometry.components().max(initial=-1)) + 1
     if pieces > 1:
         notes.append(f"The tissue has {pieces} pieces; a wave stays in its own.")
-    geometry = _with_fibres(geometry, settings, notes)
+    beat = sinus(geometry) if settings.sinus else None
+    geometry = _with_fibres(geometry, settings, notes, beat)
+    told = tuple(notes)
     if isinstance(geometry, Voxels):
-        return Heart(geometry, geometry.regions, geometry.fields, tuple(notes))
-    return Heart(geometry, _node_regions(geometry), geometry.point_fields, tuple(notes))
+        return Heart(geometry, geometry.regions, geometry.fields, told, beat)
+    regions = _node_regions(geometry)
+    return Heart(geometry, regions, geometry.point_fields, told, beat)
 
 
 def _made(settings: Settings, free: float) -> Mesh | Voxels:
@@ -107,8 +120,7 @@ def _made(settings: Settings, free: float) -> Mesh | Voxels:
 def _read(settings: Settings, free: float) -> Mesh | Voxels:
     path = Path(settings.file)
     if path.name.lower().endswith(_IMAGES):
-        if not path.exists():
-            raise FileNotFoundError(f"There is no file {path}.")
+        there(settings)
         return from_nifti(path, spacing=settings.spacing)
     mesh = mesh_files.read(path, unit=settings.unit or None)
     problems = [p for p in mesh_check.check(mesh) if p.name not in _HARMLESS]
@@ -162,11 +174,11 @@ def _conducting(
 
 
 def _with_fibres(
-    geometry: Mesh | Voxels, settings: Settings, notes: list[str]
+    geometry: Mesh | Voxels, settings: Settings, notes: list[str], beat: Sinus | None
 ) -> Mesh | Voxels:
     if settings.fibres == "rule":
         notes.append("Fibres by rule (Bayer 2012).")
-        return with_fibres(geometry)
+        return with_fibres(geometry) if beat is None else beat.rule.given(geometry)
     kind = None
     if isinstance(geometry, Mesh):
         kind = next((k for k in ("tetra", "triangle") if k in geometry.elements), "")

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from cordax.ep import electrocardiogram, setup
-from cordax.ep.heart import Heart, build
+from cordax.ep.heart import Heart, build, there
 from cordax.ep.settings import Settings
 from physio.electrophysiology import eikonal, recording
 from physio.electrophysiology.activation import total_activation_time
+from physio.electrophysiology.early_activation import FAST
 from physio.units import PERCENT
 
 #: Called with a phase in words and the share of it that is done.
@@ -81,6 +82,7 @@ def compute(
 def _by_tissue(
     settings: Settings, checkpoint: Path | None, progress: Progress
 ) -> Outcome:
+    there(settings)  # a misspelt name is told before a cell is paced
     progress("pacing a cell", 0.0)
     found = setup.cells(settings)
     progress("pacing a cell", 1.0)
@@ -88,9 +90,10 @@ def _by_tissue(
     heart = build(settings, found.free)
     progress("building the heart", 1.0)
     probes = _probes(settings, heart)
-    progress("tuning velocities", 0.0)
+    phase = "building tissue" if settings.conductivity else "tuning velocities"
+    progress(phase, 0.0)
     ready = setup.ready(settings, heart, found)
-    progress("tuning velocities", 1.0)
+    progress(phase, 1.0)
     last = settings.pulses[-1]
     every = _every(settings)
     duration = settings.duration or last + _AFTER
@@ -246,6 +249,11 @@ def _by_eikonal(
     mask = setup.struck(settings, heart)
     dead = setup.lesion(settings, heart)
     speeds = [np.asarray(v) for v in settings.wanted]
+    velocity: dict[str, Any] = {"wanted_m_per_s": list(settings.wanted)}
+    onset = np.zeros(mask.size)
+    if heart.sinus is not None:
+        onset, velocity["fast_layer_m_per_s"] = heart.sinus.onset, FAST
+        speeds = [heart.sinus.velocity(float(v)) for v in speeds]
     if dead is not None:
         if not (mask & ~dead).any():
             raise ValueError("Every stimulated node is ablated. Move the stimulus.")
@@ -255,6 +263,7 @@ def _by_eikonal(
         heart.geometry,
         eikonal.Velocities(*(jnp.asarray(v, jnp.float32) for v in speeds)),
         np.flatnonzero(mask).astype(np.int32),
+        onset[mask],
     )
     activation = np.asarray(times, float)
     progress("following the front", 1.0)
@@ -267,7 +276,6 @@ def _by_eikonal(
     outcome = Outcome(
         settings, heart, {}, (), activation, None, mask, dead, **ecg
     )  # fmt: skip
-    velocity = {"wanted_m_per_s": list(settings.wanted)}
     return _finished(outcome, [*heart.notes], {"velocity": velocity})
 
 

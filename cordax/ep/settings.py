@@ -20,7 +20,8 @@ class Settings:
     """Everything that decides a run; None and empty leave the choice to the program.
 
     Lengths in mm, times in ms, ``velocity`` in m/s, ``conductivity`` in S/m. ``layer``
-    is one name, or a name for each region as "1=epi,2=endo". ``stimulate`` holds (x, y,
+    is one name, or a name for each region as "1=epi,2=endo". ``sinus`` starts a
+    biventricle as sinus rhythm does, through a fast layer. ``stimulate`` holds (x, y,
     z) or (x, y, z, radius), ``ablate`` (x, y, z, radius) or two points and a radius.
     ``fibres`` is "file" (those the geometry has) or "rule".
 
@@ -41,6 +42,7 @@ class Settings:
     conductivity: tuple[float, ...] = ()
     stimulate: tuple[tuple[float, ...], ...] = ()
     surface: str = ""
+    sinus: bool = False
     s1: float = 500.0
     beats: int = 1
     s2: tuple[float, ...] = ()
@@ -75,6 +77,16 @@ class Settings:
                     f"--{name} takes one positive number, or three: along the fibre, "
                     f"the sheet and its normal; got {values}."
                 )
+        if self.sinus and (self.stimulate or self.surface):
+            raise ValueError(
+                "--sinus starts at its own root points: leave --stimulate and "
+                "--surface out."
+            )
+        if self.sinus and not self.eikonal and (self.elements or self.conductivity):
+            raise ValueError(
+                "--sinus conducts faster in a layer, which tissue on elements or with "
+                "--conductivity cannot: leave those out, or add --eikonal."
+            )
         if self.fibres not in ("file", "rule"):
             raise ValueError(f"--fibres takes file or rule; got {self.fibres!r}.")
         _lengths("--stimulate", self.stimulate, (3, 4), "x,y,z or x,y,z,radius")

@@ -22,6 +22,7 @@ from physio.electrophysiology.bond_average import (
 from physio.electrophysiology.cells import pace
 from physio.electrophysiology.conductivity import Conductivity, Membrane
 from physio.electrophysiology.diffusion import largest_step
+from physio.electrophysiology.early_activation import FAST
 from physio.electrophysiology.mesh import Mesh
 from physio.electrophysiology.mesh_tuning import tune_mesh
 from physio.electrophysiology.tuning import Velocities, tune_velocity
@@ -141,17 +142,20 @@ def ready(settings: Settings, heart: Heart, found: Cells) -> Ready:
     tissue.check_step(model, dt)
     strength, width = found.pulse
     pulses = pacing.stimulate(
-        mask, starts=settings.pulses, strength=strength, duration=width, dtype=_KIND
-    )
+        mask, starts=settings.pulses, strength=strength, duration=width, dtype=_KIND,
+        onset=None if heart.sinus is None else heart.sinus.onset,
+    )  # fmt: skip
     return Ready(model, pulses, mask, dt, told)
 
 
 def struck(settings: Settings, heart: Heart) -> np.ndarray:
-    """The mask of stimulated nodes: as given, else about the apex.
+    """The mask of stimulated nodes: roots, as given, else about the apex.
 
     The apex is where "apicobasal" is least, else the node farthest from the middle.
     """
     radius = max(4.0 * heart.length, 3.0)
+    if heart.sinus is not None:
+        return heart.sinus.sites
     mask = np.zeros(len(heart.nodes), bool)
     for point in settings.stimulate:
         reach = point[3] if len(point) == 4 else radius
@@ -209,7 +213,8 @@ def _step(settings: Settings, heart: Heart, found: Cells) -> float:
         given = Conductivity(*three(settings.conductivity))
         total = float(Membrane().diffusivity(given).sum())
     else:
-        total = sum((v / found.free) ** 2 for v in settings.wanted)
+        fast = [FAST] * 3 if heart.sinus is not None else settings.wanted
+        total = sum((v / found.free) ** 2 for v in fast)
     # tuned diffusivities exceed the continuum's by some tens of per cent
     limit = 0.6 * heart.length**2 / (2.0 * total)
     return _largest(min(found.named.step, limit), limit)
@@ -238,14 +243,17 @@ def _conductivity(
             told["got_m_per_s"] = _measured(conductivity, heart, found, dt, scheme)
         return conductivity, told
     wanted = Velocities(*settings.wanted)
+    told = {"wanted_m_per_s": list(settings.wanted)}
+    if heart.sinus is not None:
+        wanted = Velocities(*(heart.sinus.velocity(v) for v in settings.wanted))
+        told["fast_layer_m_per_s"] = FAST
     if isinstance(heart.geometry, Mesh):
         tuned = tune_mesh(found.sample, wanted, heart.geometry, dt=dt, scheme=scheme)
     else:
         tuned = tune_velocity(
             found.sample, wanted, geometry, dt=dt, scheme=scheme, start=found.start
         )
-    errors = {k: PERCENT * float(x) for k, x in tuned.errors.items()}
-    told = {"wanted_m_per_s": list(settings.wanted), "errors_percent": errors}
+    told["errors_percent"] = {k: PERCENT * float(x) for k, x in tuned.errors.items()}
     return tuned.conductivity, told
 
 

@@ -96,6 +96,16 @@ class Fibres:
     transmural: Float64[np.ndarray, " n_node"]
     apicobasal: Float64[np.ndarray, " n_node"]
 
+    def given(self, geometry: Mesh | Voxels) -> Mesh | Voxels:
+        """The geometry with these fibres and sheets in place of any it had."""
+        if isinstance(geometry, Voxels):
+            return replace(geometry, fibres=self.fibres, sheets=self.sheets)
+        return replace(
+            geometry,
+            fibres=geometry.fibres | {"tetra": self.fibres},
+            sheets=geometry.sheets | {"tetra": self.sheets},
+        )
+
 
 def with_fibres(
     geometry: Mesh | Voxels,
@@ -107,14 +117,7 @@ def with_fibres(
 
     Arguments and errors are those of :func:`rule_fibres`.
     """
-    found = rule_fibres(geometry, angles, surfaces=surfaces)
-    if isinstance(geometry, Voxels):
-        return replace(geometry, fibres=found.fibres, sheets=found.sheets)
-    return replace(
-        geometry,
-        fibres=geometry.fibres | {"tetra": found.fibres},
-        sheets=geometry.sheets | {"tetra": found.sheets},
-    )
+    return rule_fibres(geometry, angles, surfaces=surfaces).given(geometry)
 
 
 def rule_fibres(

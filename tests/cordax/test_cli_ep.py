@@ -136,6 +136,8 @@ def test_an_isolated_half_is_said_not_to_be_reached(capsys, here):
         (["-o", "x", *FAST, "--velocity", "fast"], "--velocity takes numbers"),
         (["-o", "x", *FAST, "--movie"], "--eikonal does not compute"),
         (["-o", "x", "--heart", "slab", "--unit", "inch"], "--unit takes"),
+        (["-o", "x", *FAST, "--sinus", "--surface", "base"], "its own root points"),
+        (["-o", "x", *SMALL, "--sinus"], "conducts faster in a layer"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_computed(
@@ -175,6 +177,39 @@ def test_bad_input_is_explained(capsys, here, options, words):
     assert code == 1
     assert words in " ".join(errors.split())
     assert not Path("x").exists()
+
+
+def test_a_misspelt_heart_is_told_before_a_cell_is_paced(capsys, here, monkeypatch):
+    def paced(settings):
+        raise AssertionError("a cell was paced")
+
+    monkeypatch.setattr("cordax.ep.setup.cells", paced)
+    for given in (["--heart", "slap"], ["none.vtu"]):
+        assert call(capsys, "ep", "run", *given, "-o", "x")[0] == 1
+    with pytest.raises(AssertionError, match="was paced"):
+        compute(settings.Settings(heart="slab"))
+
+
+@pytest.mark.slow
+def test_a_sinus_beat_of_two_ventricles(capsys, here):
+    """Roots and fast layer, by the front and in tissue."""
+    coarse = ["--heart", "biventricle", "--spacing", "2.5", "--velocity", "0.9"]
+    options = ["--sinus", "--ecg", "--json", "--prepace", "0"]
+    found = {}
+    for name, more in (
+        ("front", [*options, "--eikonal"]),
+        ("tissue", [*options, "--duration", "150"]),
+    ):
+        code, said, _ = call(capsys, "ep", "run", *coarse, *more, "-o", name)
+        assert code == 0
+        found[name] = json.loads(said)
+        assert found[name]["activated_percent"] == 100.0
+    total = {name: run["total_activation_time_ms"] for name, run in found.items()}
+    assert 25.0 < total["front"] < 60.0  # from the apex alone it is 125 ms
+    # the layer is one voxel thick here, and the muscle loads it
+    assert total["front"] < total["tissue"] < 1.8 * total["front"]
+    assert found["front"]["velocity"]["fast_layer_m_per_s"] == 1.5
+    assert 25.0 < found["front"]["ecg"]["qrs_duration_ms"] < 80.0
 
 
 def test_a_region_without_a_cell_is_named(capsys, here):

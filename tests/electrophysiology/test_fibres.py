@@ -1,6 +1,5 @@
 """Fibres by rule: against exact ones, on real hearts, and what is refused."""
 
-import json
 from dataclasses import replace
 
 import jax
@@ -10,8 +9,9 @@ import pytest
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
+from benchmarks import real_hearts
 from physio.electrophysiology import fibres as by_rule
-from physio.electrophysiology import laplace, mesh_files, voxelise
+from physio.electrophysiology import laplace, voxelise
 from physio.electrophysiology import mesh_geometry as geometry
 from physio.electrophysiology.fibres import Angles, rule_fibres, with_fibres
 from physio.electrophysiology.hearts import Atrium, Biventricle, LeftVentricle, Slab
@@ -316,39 +316,10 @@ def test_a_piece_apart_is_refused(lv_voxels):
         rule_fibres(apart)
 
 
-def rodero(folder) -> Mesh:
-    """The ventricles of the four-chamber heart with the surfaces it names."""
-    data = np.load(folder / "rodero_01_fullheart_2.0mm.npz")
-    names = json.loads((folder / "rodero_01_fullheart_2.0mm.namemap.json").read_text())
-    number = {n: int(k) for k, n in names["_surface_id_to_name"].items()}
-    fields = {name: data[f"uvc_{name}"] for name in ("transmural", "apico_basal")}
-    for name, parts in (
-        ("epi", ["Left ventricle epicardium", "Right ventricle epicardium"]),
-        ("lv_endo", ["Left ventricle endocardium"]),
-        ("rv_endo", ["Right ventricle endocardium", "Right ventricle septum"]),
-    ):
-        mark = np.zeros(len(data["points_mm"]), np.int8)
-        wanted = np.isin(data["tri_surface_id"], [number[part] for part in parts])
-        mark[data["tris"][wanted]] = 1
-        fields[name] = mark
-    kinds = data["tet_volume_id"]
-    whole = Mesh(
-        data["points_mm"],
-        {"tetra": data["tets"]},
-        {"tetra": kinds},
-        point_fields=fields,
-    )
-    mesh = whole.only({"tetra": np.isin(kinds, [1, 2, 7])}).without_unused_nodes()
-    faces = mesh.surface()
-    walls = [mesh.point_fields[n][faces].all(1) for n in ("epi", "lv_endo", "rv_endo")]
-    base = np.zeros(mesh.n_node, np.int8)
-    base[faces[~np.any(walls, axis=0)]] = 1
-    return replace(mesh, point_fields=mesh.point_fields | {"base": base})
-
-
 @pytest.mark.slow
 def test_real_heart_agrees_with_its_universal_coordinates(shared_data):
-    mesh = rodero(shared_data("rodero01_four_chamber"))
+    whole = real_hearts.four_chambers(shared_data("rodero01_four_chamber"))
+    mesh = real_hearts.part(whole, real_hearts.VENTRICLES)
     found = rule_fibres(mesh)
     assert orthonormal(found) < 1e-12
     regions, tetra = mesh.regions["tetra"], mesh.elements["tetra"]
@@ -373,11 +344,8 @@ def test_real_heart_agrees_with_its_universal_coordinates(shared_data):
 
 @pytest.mark.slow
 def test_surfaces_of_a_real_biventricle(shared_data):
-    path = shared_data("biv_cobiveco") / "geo1_heart.vtp"
-    voxels = voxelise.from_mesh(mesh_files.read(path, unit="mm"), 1.0)
+    voxels, known = real_hearts.biventricle(shared_data("biv_cobiveco"), 1.0)
     found = find_surfaces(voxels)
-    numbers = {"base": 1, "epi": 2, "lv_endo": 3, "rv_endo": 4}
-    known = surfaces_by_class(voxels, voxels.fields["class"], numbers)
     for name in ("epi", "lv_endo", "rv_endo"):
         right, ours = getattr(known, name) > 0, getattr(found, name) > 0
         assert (right & ours).sum() > 0.9 * (right | ours).sum()

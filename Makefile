@@ -3,8 +3,10 @@
 # pyproject.toml or constraints.txt only when something has to be installed again.
 
 VENV := .venv
+WORKERS := 2  # processes of the tests; each wants 3 GB
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip install -qq --disable-pip-version-check -c constraints.txt
+PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile
 PYRIGHT_VERSION := $(shell sed -n 's/^pyright==//p' constraints.txt)
 
 .DEFAULT_GOAL := help
@@ -18,10 +20,10 @@ demo: $(VENV)/.core  ## calibrate the embedded patient and write demo-report/
 	@$(VENV)/bin/cordax demo -o demo-report --force
 
 test: $(VENV)/.test  ## run the tests that are not slow
-	@$(PY) -m pytest -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 slow: $(VENV)/.test  ## run the slow tests
-	@$(PY) -m pytest -m slow
+	@$(PYTEST) -m slow
 
 core: $(VENV)/.test  ## run the small set that also runs on the newest Python
 	@$(PY) -m pytest -m core

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import real_hearts
+from benchmarks.pages import Section
 from physio.electrophysiology import ecg, eikonal, electrograms, mesh_files
 from physio.electrophysiology.conductivity import Conductivity, Membrane
 from physio.electrophysiology.early_activation import FAST, sinus
@@ -34,7 +35,6 @@ TORSO = 0.216  # S/m, Rush, Abildskov, McFee 1963, 10.1161/01.RES.12.1.40
 UPRIGHT = ("I", "V5", "V6")
 SINUS = 3  # the bilayer's region of the sinus node
 _AT_ONCE = 2e8  # numbers of the template held at once
-Section = tuple[dict[str, dict[str, float]], list[str]]
 
 
 @dataclass
@@ -89,7 +89,7 @@ def leads(of: Activated) -> tuple[np.ndarray, np.ndarray]:
         electrodes, jnp.asarray(nodes, jnp.float32), volumes, TORSO
     )
     weights = electrograms.voltage_weights(field, volumes, operator)
-    t = np.arange(-60.0, 500.0, 1.0, np.float32)  # rest before it, for the onset
+    t = np.arange(-60.0, 500.0).astype(np.float32)  # rest before it, for the onset
     # late muscle has the shorter action potential: an upright T wave
     apd = jnp.asarray(290.0 - 0.6 * of.times, jnp.float32)
     at = jnp.asarray(of.times, jnp.float32)

@@ -173,6 +173,10 @@ def run(
             "points and a fast endocardial layer.",
         ),
     ] = False,
+    strength: Annotated[
+        float | None,
+        typer.Option(help="Times the threshold, searched first; customary is 2."),
+    ] = None,
     s1: Annotated[float, typer.Option(min=1.0, help="Cycle length, ms.")] = 500.0,
     beats: Annotated[int, typer.Option(min=1, help="How many S1.")] = 1,
     s2: Annotated[
@@ -251,7 +255,7 @@ def run(
                 velocity=several(velocity, "--velocity"),
                 conductivity=several(conductivity, "--conductivity"),
                 stimulate=tuple(several(x, "--stimulate") for x in stimulate or ()),
-                surface=surface, sinus=sinus, s1=s1, beats=beats,
+                surface=surface, sinus=sinus, strength=strength, s1=s1, beats=beats,
                 s2=several(s2, "--s2"),
                 ablate=tuple(several(x, "--ablate") for x in ablate or ()),
                 probe=tuple(several(x, "--probe") for x in probe or ()),

@@ -149,6 +149,13 @@ def rows(outcome: Outcome) -> list[tuple[str, str]]:
     found.append(("Nodes", f"{figures['nodes']:,} at {figures['spacing_mm']:g} mm"))
     if "dt_ms" in figures:
         found.append(("Time step", f"{figures['dt_ms']:g} ms, {figures['scheme']}"))
+    pulse = figures.get("stimulus", {})
+    if "threshold" in pulse:
+        ratio = pulse["strength"] / pulse["threshold"]
+        found.append((
+            "Stimulus", f"{number(pulse['strength'])} uA/uF for "
+            f"{pulse['duration_ms']:g} ms, {number(ratio)} times its threshold",
+        ))  # fmt: skip
     found.append(("Time taken", f"{figures['seconds']:g} s"))
     return found
 

@@ -139,6 +139,7 @@ def _by_tissue(
             "dt_ms": ready.dt,
             "duration_ms": duration,
             "velocity": ready.velocity,
+            "stimulus": ready.stimulus,
             "beats_per_node": _beats(seen),
         },
     )

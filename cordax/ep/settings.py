@@ -21,7 +21,8 @@ class Settings:
 
     Lengths in mm, times in ms, ``velocity`` in m/s, ``conductivity`` in S/m. ``layer``
     is one name, or a name for each region as "1=epi,2=endo". ``sinus`` starts a
-    biventricle as sinus rhythm does, through a fast layer. ``stimulate`` holds (x, y,
+    biventricle as sinus rhythm does, through a fast layer; ``strength`` is in times the
+    threshold, which is then searched. ``stimulate`` holds (x, y,
     z) or (x, y, z, radius), ``ablate`` (x, y, z, radius) or two points and a radius.
     ``fibres`` is "file" (those the geometry has) or "rule".
 
@@ -43,6 +44,7 @@ class Settings:
     stimulate: tuple[tuple[float, ...], ...] = ()
     surface: str = ""
     sinus: bool = False
+    strength: float | None = None
     s1: float = 500.0
     beats: int = 1
     s2: tuple[float, ...] = ()
@@ -77,6 +79,12 @@ class Settings:
                     f"--{name} takes one positive number, or three: along the fibre, "
                     f"the sheet and its normal; got {values}."
                 )
+        if self.strength is not None and not self.strength > 1.0:
+            raise ValueError(
+                f"--strength is in times the threshold, above 1; got {self.strength}."
+            )
+        if self.strength is not None and self.eikonal:
+            raise ValueError("The eikonal equation has no stimulus: no --strength.")
         if self.sinus and (self.stimulate or self.surface):
             raise ValueError(
                 "--sinus starts at its own root points: leave --stimulate and "

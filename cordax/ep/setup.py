@@ -19,6 +19,7 @@ from physio.electrophysiology.bond_average import (
     BondAverage,
     SecondOrder,
 )
+from physio.electrophysiology.capture import threshold
 from physio.electrophysiology.cells import pace
 from physio.electrophysiology.conductivity import Conductivity, Membrane
 from physio.electrophysiology.diffusion import largest_step
@@ -71,6 +72,7 @@ class Ready:
     struck: np.ndarray
     dt: float
     velocity: dict[str, Any]
+    stimulus: dict[str, float]
 
 
 def cells(settings: Settings) -> Cells:
@@ -145,7 +147,13 @@ def ready(settings: Settings, heart: Heart, found: Cells) -> Ready:
         mask, starts=settings.pulses, strength=strength, duration=width, dtype=_KIND,
         onset=None if heart.sinus is None else heart.sinus.onset,
     )  # fmt: skip
-    return Ready(model, pulses, mask, dt, told)
+    stimulus = {"strength": strength, "duration_ms": width}
+    if settings.strength is not None:
+        stimulus["threshold"] = threshold(model, pulses, dt=dt)
+        stimulus["strength"] = settings.strength * stimulus["threshold"]
+        given = jnp.asarray(stimulus["strength"], _KIND)
+        pulses = eqx.tree_at(lambda p: p.strength, pulses, given)
+    return Ready(model, pulses, mask, dt, told, stimulus)
 
 
 def struck(settings: Settings, heart: Heart) -> np.ndarray:

@@ -38,6 +38,11 @@ class Stimulus(eqx.Module):
         """The same train, ``delay`` ms later."""
         return eqx.tree_at(lambda s: s.starts, self, self.starts + delay)
 
+    def ends(self) -> float:
+        """When the last pulse is over (ms)."""
+        spread = jnp.max(jnp.where(jnp.isfinite(self.onset), self.onset, 0))
+        return float(self.starts[-1] + self.duration + spread)
+
 
 class Pacing(eqx.Module):
     """Several stimuli together; callable in t."""
@@ -57,14 +62,7 @@ class Pacing(eqx.Module):
 
     def ends(self) -> float:
         """When the last pulse is over (ms)."""
-        return max(
-            float(
-                s.starts[-1]
-                + s.duration
-                + jnp.max(jnp.where(jnp.isfinite(s.onset), s.onset, 0))
-            )
-            for s in self.stimuli
-        )
+        return max(stimulus.ends() for stimulus in self.stimuli)
 
 
 def stimulate(

@@ -24,7 +24,7 @@ from physio.electrophysiology.diffusion import Lists
 from physio.electrophysiology.voxel_diffusion import HALF, bond_weights
 
 LENGTHS = (128, 256, 512, 1024, 2048)  # nodes of a line: few programs to compile
-LONGEST = 100.0  # ms
+LONGEST = 200.0  # ms
 _NEAR, _FAR = 12.0, 22.0  # where the wave is timed, in sqrt(D * 1 ms)
 _FEWEST = 6  # neighbours between the two, and before the first
 

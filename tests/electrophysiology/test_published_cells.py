@@ -132,21 +132,6 @@ def two_beats(folder: Path, name: str, dt: float = 0.02) -> dict[str, Any]:
     }
 
 
-#: V rest, V peak, APD50, APD90 (ms): electrophysiology.md's table of the same models;
-#: Bueno-Orovio's rest is zero to print
-PUBLISHED = {
-    "ten_tusscher_2006_epi": (-85.5, 38.0, 275, 303.0),
-    "ten_tusscher_2006_endo": (-86.0, 39.0, 271, 298.9),
-    "ten_tusscher_2006_m": (-85.9, 37.8, 363, 394.4),
-    "courtemanche_1998": (-81.2, 23.3, 165, 291.6),
-    "tor_ord_dyncl_endo": (-89.7, 33.2, 219, 272.2),
-    "tor_ord_dyncl_epi": (-90.7, 32.5, 195, 236.4),
-    "tor_ord_dyncl_mid": (-91.3, 30.9, 286, 349.8),
-    "bueno_orovio_2008_endo": (0.0, 1.50, 221, 262.8),
-    "bueno_orovio_2008_epi": (0.0, 1.46, 221, 268.6),
-}
-
-
 SLOW = pytest.param("tor_ord_2019", marks=pytest.mark.slow)  # 45 states to compile
 
 
@@ -173,7 +158,7 @@ def test_a_beat_is_the_published_one(shared_data, name):
         height = summary["peak"] - summary["rest"]
         error = np.abs(v[:-1:10] - file["beat_states"][:, 0])
         assert error[13:].max() < 0.01 * height, (run, error[13:].max())
-        rest, peak, half, long = PUBLISHED[run]
+        rest, peak, half, long = bench.PUBLISHED[run]
         assert np.allclose(
             [fine.rest, fine.peak, fine.apd50, fine.apd90],
             [rest, peak, half, long],

@@ -10,6 +10,7 @@ from blocks import box_tetrahedra, box_voxels
 
 from physio.compose import Augmented
 from physio.electrophysiology.bond_average import BondAverage, SecondOrder
+from physio.electrophysiology.capture import captures, threshold
 from physio.electrophysiology.cells import CorradoNiederer2016
 from physio.electrophysiology.cells.cell import changed, rush_larsen
 from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
@@ -330,3 +331,29 @@ def test_every_state_of_the_cell_is_in_the_tissue():
     tissue = strip()
     names = {f.name for f in dataclasses.fields(tissue.initial_state().cell)}
     assert {"v", "m", "h", "j", "cai"} <= names
+
+
+def altered(pulse, **changes):
+    kept = {k: jnp.asarray(v, jnp.float32) for k, v in changes.items()}
+    return dataclasses.replace(pulse, **kept)
+
+
+def test_the_threshold_of_a_stimulus_is_where_it_starts_to_capture():
+    tissue = strip()
+    pulse = left_end(tissue, strength=20.0)
+
+    def least_of(pulse, tolerance=0.05):
+        wait = 12.0 - float(pulse.duration)  # of one length: one program
+        return threshold(tissue, pulse, dt=0.04, wait=wait, tolerance=tolerance)
+
+    least = least_of(pulse, tolerance=0.1)
+    options = {"dt": 0.04, "wait": 10.0}
+    assert captures(tissue, altered(pulse, strength=least), **options)
+    assert not captures(tissue, altered(pulse, strength=least / 1.1), **options)
+    # a shorter pulse asks for more, more nodes for less
+    assert 1.3 * least < least_of(altered(pulse, duration=1.0)) < 3.0 * least
+    third = np.where(np.asarray(tissue.nodes)[:, 0] < LENGTH * SPACING / 3, 0.0, np.inf)
+    assert least_of(altered(pulse, onset=third)) < least
+    # what lasts one step has none that could be believed in
+    with pytest.raises(ValueError, match="starts no wave"):
+        least_of(altered(pulse, strength=1.0, duration=0.01))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cordax.bench import niederer
-from cordax.bench.niederer_table import CONVERGED
+from cordax.bench.niederer_table import CONVERGED, FINITE_DIFFERENCES
 from physio.electrophysiology.bond_average import BondAverage, SecondOrder
 from physio.electrophysiology.cells import CorradoNiederer2016
 from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
@@ -68,15 +68,10 @@ def test_a_grid_too_coarse_for_a_velocity_is_refused():
         tune_velocity(cell, WANTED, full_grid((9, 9), (0.2, 0.3)))
 
 
-# What second-order codes give at 0.5 mm (finite differences, cell-centred)
-SECOND_ORDER = dict(
-    P1=1.23, P2=120.5, P3=45.5, P4=131.1, P5=34.0, P6=121.9, P7=54.3, P8=132.0, P9=56.2
-)
-
-
 def test_the_slab_by_second_order_is_that_of_other_codes(record_property):
     times = niederer.run(0.5, "second-order", dt=0.02)
-    off = {k: abs(times[k] - t) / max(0.04 * t, 0.3) for k, t in SECOND_ORDER.items()}
+    rows = FINITE_DIFFERENCES[0.5]
+    off = {k: abs(times[k] - t) / max(0.04 * t, 0.3) for k, t in rows.items()}
     record_property("worst", max(off.values()))
     assert max(off.values()) <= 1, times
 

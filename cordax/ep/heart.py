@@ -13,6 +13,7 @@ from physio.electrophysiology.early_activation import Sinus, sinus
 from physio.electrophysiology.fibres import with_fibres
 from physio.electrophysiology.images import from_nifti
 from physio.electrophysiology.mesh import Mesh
+from physio.electrophysiology.mesh_order import by_locality
 from physio.electrophysiology.tuning import WIDEST
 from physio.electrophysiology.voxelise import from_mesh
 from physio.electrophysiology.voxels import Voxels
@@ -41,13 +42,17 @@ class MeshProblems(ValueError):
 
 @dataclass(frozen=True)
 class Heart:
-    """A geometry and what its nodes are; ``notes`` say what was chosen, left out."""
+    """A geometry and what its nodes are; ``notes`` say what was chosen, left out.
+
+    ``order`` holds the number each node of a mesh has in its file.
+    """
 
     geometry: Mesh | Voxels
     regions: np.ndarray
     fields: dict[str, np.ndarray]
     notes: tuple[str, ...] = ()
     sinus: Sinus | None = None
+    order: np.ndarray | None = None
 
     @property
     def nodes(self) -> np.ndarray:
@@ -85,10 +90,11 @@ def build(settings: Settings, free: float) -> Heart:
     """
     found = _made(settings, free) if settings.heart else _read(settings, free)
     geometry, notes = _conducting(found, settings)
+    order = None
     if isinstance(geometry, Voxels):
         pieces = int(geometry.components().max()) + 1
     else:
-        geometry = geometry.without_unused_nodes()
+        geometry, order = by_locality(geometry.without_unused_nodes())
         pieces = int(geometry.components().max(initial=-1)) + 1
     if pieces > 1:
         notes.append(f"The tissue has {pieces} pieces; a wave stays in its own.")
@@ -98,7 +104,7 @@ def build(settings: Settings, free: float) -> Heart:
     if isinstance(geometry, Voxels):
         return Heart(geometry, geometry.regions, geometry.fields, told, beat)
     regions = _node_regions(geometry)
-    return Heart(geometry, regions, geometry.point_fields, told, beat)
+    return Heart(geometry, regions, geometry.point_fields, told, beat, order)
 
 
 def _made(settings: Settings, free: float) -> Mesh | Voxels:

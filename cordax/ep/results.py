@@ -19,6 +19,7 @@ from cordax.reporting import versions
 from physio.electrophysiology import mesh_files
 from physio.electrophysiology.ecg import LEADS
 from physio.electrophysiology.mesh import Mesh
+from physio.electrophysiology.mesh_order import restored
 from physio.electrophysiology.voxels import Voxels
 from physio.files import replacing_folder, write_atomic
 
@@ -69,13 +70,15 @@ def write(
 
 
 def _mesh(outcome: Outcome) -> Mesh:
-    """The geometry with the results: by cell of voxels, by node of elements."""
+    """The geometry with the results: by cell of voxels, by node as in the file."""
     geometry = outcome.heart.geometry
     if isinstance(geometry, Voxels):
         fields = {**geometry.fields, **outcome.fields}
         return dataclasses.replace(geometry, fields=fields).to_mesh()
     fields = {**geometry.point_fields, **outcome.fields}
-    return dataclasses.replace(geometry, point_fields=fields)
+    found = dataclasses.replace(geometry, point_fields=fields)
+    order = outcome.heart.order
+    return found if order is None else restored(found, order)
 
 
 def _probes(outcome: Outcome) -> str:

@@ -12,7 +12,7 @@ from typed_commands import call
 from cordax.cli import run
 from cordax.ep import heart, settings
 from cordax.ep.run import compute
-from physio.electrophysiology import mesh_files, recording
+from physio.electrophysiology import mesh_files, mesh_order, recording
 from physio.electrophysiology.hearts import LeftVentricle, Slab
 
 # A ventricle in a few thousand voxels: a front of 1 S/m is wide enough for 3 mm.
@@ -232,6 +232,24 @@ def stl(path: str, nodes: np.ndarray, triangles: np.ndarray) -> None:
     facets["corners"] = nodes[triangles]
     count = np.array([len(triangles)], "<u4")
     Path(path).write_bytes(b" " * 80 + count.tobytes() + facets.tobytes())
+
+
+@pytest.mark.slow
+def test_results_on_elements_keep_the_numbers_of_the_file(capsys, here):
+    order = np.random.default_rng(0).permutation(MESH.n_node)
+    scrambled = mesh_order.restored(MESH, order)
+    mesh_files.write(scrambled, "scrambled.vtu")
+    options = ["--mesh", "--eikonal", "--stimulate", "0,0,-45,8"]
+    code, _, _ = call(capsys, "ep", "run", "scrambled.vtu", *options, "-o", "x")
+    assert code == 0
+    found = mesh_files.read(Path("x/activation.vtu"), unit="mm")
+    assert np.allclose(found.nodes, scrambled.nodes, atol=1e-4)
+    assert (found.elements["tetra"] == scrambled.elements["tetra"]).all()
+    # the front moves away from the apex
+    away = np.linalg.norm(found.nodes - [0.0, 0.0, -45.0], axis=1)
+    late = found.point_fields["activation"]
+    assert np.corrcoef(away, late)[0, 1] > 0.8
+    assert np.corrcoef(away[order], late)[0, 1] < 0.3
 
 
 def test_broken_files_are_explained(capsys, here):

@@ -63,8 +63,8 @@ def views(points: np.ndarray) -> list[View]:
         return [View("from above", axes[first], axes[second], near)]
     x, y, z = axes
     return [
-        View("from the front (-y)", x, z, -y),
-        View("from behind (+y)", -x, z, y),
+        View("from -y", x, z, -y),
+        View("from +y", -x, z, y),
     ]
 
 

@@ -39,6 +39,18 @@ def test_every_verb_explains_itself_with_an_example(capsys, verb):
     assert "--json" in said
 
 
+def test_the_page_on_hearts_types_options_that_exist(capsys):
+    page = Path(__file__).resolve().parents[2] / "docs" / "hearts.md"
+    lines = [
+        x.split() for x in page.read_text().splitlines() if x.startswith("cordax ")
+    ]
+    assert len(lines) == 7
+    for _, *words in lines:
+        _, said, _ = call(capsys, *words[:2], "--help")
+        unknown = [w for w in words if w.startswith("--") and w not in said]
+        assert unknown == [], words
+
+
 def test_a_run_writes_fields_tables_pictures_and_a_report(folder):
     names = {path.name for path in folder.iterdir()}
     assert names == {

@@ -1,31 +1,40 @@
 """When is each part of this biventricle activated, and what is its ECG?
 
 Activates a biventricle from root points through a fast endocardial layer (eikonal) and
-computes the 12 leads of an action potential travelling along. For a heart of your own:
+computes the 12 leads of an action potential travelling along. A real heart (Cobiveco's
+geometry 1) where $CORDAX_DATA holds it, else a generated one; for one of your own:
 cordax ep run heart.vtu --fibres rule --sinus --eikonal --ecg -o heart
 """
 
 import os
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 
 import cordax
 from cordax.plot_ep import ecg_page
-from physio.electrophysiology import ecg, eikonal, electrograms
+from physio.electrophysiology import ecg, eikonal, electrograms, mesh_files
 from physio.electrophysiology.conductivity import Conductivity, Membrane
 from physio.electrophysiology.early_activation import sinus
 from physio.electrophysiology.hearts import Biventricle
+from physio.electrophysiology.ventricles import RV
 from physio.electrophysiology.voxel_diffusion import on_voxels
+from physio.electrophysiology.voxelise import from_mesh
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 SPACING = 2.0 if SMALL else 1.0  # mm
 cordax.setup()
 
-heart = Biventricle().as_voxels(SPACING)
-nodes = heart.nodes
+data = Path(os.environ.get("CORDAX_DATA") or "../shared/data")
+real = data / "biv_cobiveco" / "geo1_heart.vtp"
+if real.exists() and not SMALL:
+    heart = from_mesh(mesh_files.read(real, unit="mm"), SPACING)
+else:
+    heart = Biventricle().as_voxels(SPACING)
 # Five root points of a healthy heart, and a fast layer beneath the endocardium
 beat = sinus(heart)
+heart, nodes = beat.rule.given(heart), heart.nodes
 speeds = eikonal.Velocities(
     *(jnp.asarray(beat.velocity(v)) for v in (0.65, 0.25, 0.25))
 )
@@ -34,7 +43,7 @@ activation = eikonal.activation_times(heart, speeds, sites, 40.0 + beat.onset[si
 total = float(jnp.nanmax(activation) - jnp.nanmin(activation))
 
 torso = 0.22  # S/m, Keller 2010, 10.1109/TBME.2010.2046485: a torso's average
-right = heart.regions == 2
+right = beat.rule.wall == RV
 electrodes = ecg.electrode_array(
     ecg.place_electrodes(ecg.heart_axes(nodes, ~right, right))
 )

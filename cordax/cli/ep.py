@@ -206,6 +206,9 @@ def run(
     movie: Annotated[
         bool, typer.Option("--movie", help="A film of the voltage (GIF).")
     ] = False,
+    fields: Annotated[
+        str, typer.Option(help="Kind of the file of fields: vtu or vtkhdf.")
+    ] = "vtu",
     checkpoint: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Save the run here; typed again, it goes on."),
@@ -236,6 +239,8 @@ def run(
     """
     if output is None:
         raise Refused("Name the folder to make: -o DIR")
+    if fields not in ("vtu", "vtkhdf"):
+        raise Refused(f"--fields takes vtu or vtkhdf; got {fields!r}.")
     refuse_existing(output, force)
     from cordax.ep import settings as options
 
@@ -264,7 +269,7 @@ def run(
             )  # fmt: skip
         except ValueError as error:
             raise Refused(str(error)) from None
-    _run(settings, output, checkpoint, force, json)
+    _run(settings, output, checkpoint, force, json, fields)
 
 
 def _unit(unit: str) -> str:
@@ -274,8 +279,9 @@ def _unit(unit: str) -> str:
 
 
 def _run(
-    settings: Any, output: Path, checkpoint: Path | None, force: bool, json: bool
-) -> None:
+    settings: Any, output: Path, checkpoint: Path | None, force: bool, json: bool,
+    fields: str,
+) -> None:  # fmt: skip
     import shlex
     import sys
 
@@ -299,7 +305,9 @@ def _run(
                     markup=False,
                 )
             raise
-        results.write(outcome, output, command=command, force=force, progress=step)
+        results.write(
+            outcome, output, command=command, force=force, fields=fields, progress=step
+        )
     if json:
         files = sorted(path.name for path in output.iterdir())
         told = {"folder": str(output), "files": files, **outcome.figures}

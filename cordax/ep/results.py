@@ -33,9 +33,12 @@ def write(
     *,
     command: str,
     force: bool = False,
+    fields: str = "vtu",
     progress: Progress = lambda phase, share: None,
 ) -> Path:
     """Writes everything of a run into one folder, complete or not at all.
+
+    ``fields`` is the kind of the file of fields, vtu or vtkhdf.
 
     **Raises** FileExistsError where the folder exists and ``force`` is not set, OSError
     where the disk is full.
@@ -47,7 +50,7 @@ def write(
     }
     with replacing_folder(folder, force=force) as inside:
         progress("writing results", 0.0)
-        mesh_files.write(_mesh(outcome), inside / "activation.vtu")
+        mesh_files.write(_mesh(outcome), inside / f"activation.{fields}")
         if outcome.probes:
             write_atomic(inside / "probes.csv", _probes(outcome))
         if outcome.ecg is not None:

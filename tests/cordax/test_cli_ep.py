@@ -98,7 +98,7 @@ def test_tables_have_units_and_rows(folder):
 def test_the_same_settings_run_again_give_the_same(capsys, here):
     assert run(["ep", "run", *FAST, "--velocity", "0.5,0.3,0.2", "-o", "a"]) == 0
     capsys.readouterr()
-    again = ["--again", "a/run.json"]
+    again = ["--again", "a/run.json", "--fields", "vtkhdf"]
     code, said, _ = call(capsys, "ep", "run", *again, "-o", "b", "--json")
     assert code == 0
     before = json.loads(Path("a/run.json").read_text())["figures"]
@@ -106,6 +106,12 @@ def test_the_same_settings_run_again_give_the_same(capsys, here):
     assert after.pop("folder") == "b" and "report.html" in after.pop("files")
     assert after.pop("seconds") >= 0 and before.pop("seconds") >= 0
     assert after == before
+    pyvista = pytest.importorskip("pyvista")
+    fields = [
+        pyvista.read(path).cell_data["activation"]
+        for path in ("a/activation.vtu", "b/activation.vtkhdf")
+    ]
+    assert np.array_equal(*fields) and np.isfinite(fields[0]).all()
     changed = json.loads(Path("a/run.json").read_text())
     changed["schema"] = 99
     Path("new.json").write_text(json.dumps(changed))
@@ -148,6 +154,7 @@ def test_an_isolated_half_is_said_not_to_be_reached(capsys, here):
         (["-o", "x", *FAST, "--velocity", "fast"], "--velocity takes numbers"),
         (["-o", "x", *FAST, "--movie"], "--eikonal does not compute"),
         (["-o", "x", "--heart", "slab", "--unit", "inch"], "--unit takes"),
+        (["-o", "x", *FAST, "--fields", "vtp"], "--fields takes vtu or vtkhdf"),
         (["-o", "x", *FAST, "--sinus", "--surface", "base"], "its own root points"),
         (["-o", "x", *SMALL, "--sinus"], "conducts faster in a layer"),
     ],

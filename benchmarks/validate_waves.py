@@ -13,10 +13,11 @@ from physio.electrophysiology.bond_average import (
     BondAverage,
     SecondOrder,
 )
+from physio.electrophysiology.conductivity import Velocities
 from physio.electrophysiology.hearts import Sheet, Slab
 from physio.electrophysiology.mesh_tuning import tune_mesh, typical_edge
 from physio.electrophysiology.tissue import as_dtype
-from physio.electrophysiology.tuning import Tuned, Velocities, tune_velocity
+from physio.electrophysiology.tuning import Tuned, tune_velocity
 from physio.electrophysiology.velocity import (
     FITTED_AT,
     cable,

@@ -13,14 +13,13 @@ import numpy as np
 import cordax
 from physio.electrophysiology.bond_average import BondAverage, SecondOrder
 from physio.electrophysiology.cells import CorradoNiederer2016
-from physio.electrophysiology.conductivity import Conductivity
+from physio.electrophysiology.conductivity import Conductivity, Velocities
 from physio.electrophysiology.hearts import Slab
 from physio.electrophysiology.mesh_files import read
 from physio.electrophysiology.mesh_tuning import tune_mesh
 from physio.electrophysiology.pacing import stimulate
 from physio.electrophysiology.recording import Record, run
 from physio.electrophysiology.tissue import Monodomain, as_dtype
-from physio.electrophysiology.tuning import Velocities
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 cordax.setup(fuse=True)

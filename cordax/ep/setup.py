@@ -21,12 +21,12 @@ from physio.electrophysiology.bond_average import (
 )
 from physio.electrophysiology.capture import threshold
 from physio.electrophysiology.cells import pace
-from physio.electrophysiology.conductivity import Conductivity, Membrane
+from physio.electrophysiology.conductivity import Conductivity, Membrane, Velocities
 from physio.electrophysiology.diffusion import largest_step
 from physio.electrophysiology.early_activation import FAST
 from physio.electrophysiology.mesh import Mesh
 from physio.electrophysiology.mesh_tuning import tune_mesh
-from physio.electrophysiology.tuning import Velocities, tune_velocity
+from physio.electrophysiology.tuning import tune_velocity
 from physio.electrophysiology.velocity import (
     free_velocity,
     line,

@@ -7,6 +7,7 @@ between nodes, along the front's normal; errors fall to 1 % for h / sqrt(D) up t
 """
 
 import abc
+from functools import cache
 from typing import Any
 
 import equinox as eqx
@@ -87,15 +88,19 @@ def _averaged_drive(
 ) -> Array:  # fmt: skip
     middle, end, least = prepared
     here = {name: getattr(y, name) for name in names}
-    there = {name: operator.neighbours_of(x) for name, x in here.items()}
+    # each neighbour is asked for more than once: traced once
+    there = {name: cache(operator.neighbours_of(x)) for name, x in here.items()}
     own = cell.fast_current(y)
 
-    def excess(k: int) -> Array:
-        far = {name: at(k) for name, at in there.items()}
-        half = {name: 0.5 * (x + far[name]) for name, x in here.items()}
-        return middle * (cell.fast_current(changed(y, **half)) - own) + end * (
-            cell.fast_current(changed(y, **far)) - own
-        )
+    def excess(*neighbours: int) -> Array:
+        halves = ends = jnp.zeros_like(y.v)
+        for k in neighbours:
+            far = {name: at(k) for name, at in there.items()}
+            half = {name: 0.5 * (x + far[name]) for name, x in here.items()}
+            halves = halves + cell.fast_current(changed(y, **half))
+            ends = ends + cell.fast_current(changed(y, **far))
+        count = len(neighbours)
+        return middle * (halves - count * own) + end * (ends - count * own)
 
     added = _averaged(operator, y.v, there["v"], excess, least)
     return weighted_differences(operator.weights, there["v"], y.v) - added
@@ -122,7 +127,7 @@ def _averaged(
             # the two weights of a bond differ only where the tissue does
             weight = jnp.maximum(0.5 * (weights[k] + weights[k + half]), 0)
             share = weight * jnp.square(at(k) - at(k + half))
-            total = total + share * (excess(k) + excess(k + half))
+            total = total + share * excess(k, k + half)
             norm = norm + share + least * weight
         return total / jnp.maximum(norm, jnp.finfo(v.dtype).tiny)
     for k in range(operator.count):

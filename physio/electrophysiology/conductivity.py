@@ -6,12 +6,15 @@ mS/uF = 1 mm^2/ms. And 1 S/m is 1 mS/mm. The benchmark of Niederer 2011 (chi 140
 0.01 uF/mm^2): 0.133418 S/m is 0.0953 mm^2/ms.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from physio.parameters import param
 
+_GIVEN = "the user's: measured, or wanted of the tissue"
 _NIEDERER = "Niederer 2011, 10.1098/rsta.2011.0139, table 1"
 MS_PER_MM_PER_S_PER_M = 1.0
 
@@ -29,6 +32,41 @@ class Conductivity(eqx.Module):
     normal: Array = param(
         0.0176062, unit="mS/mm", source=_NIEDERER, doc="across sheets", per_node=True
     )
+
+
+class Velocities(eqx.Module):
+    """Conduction velocities, mm/ms (= m/s), one number or one per element or node.
+
+    All three are 0 where nothing conducts (lesions, insulating tissue). A geometry
+    without fibres conducts with ``fibre`` in every direction, one without sheets with
+    ``sheet`` in every direction across; the others must then be the same. An element
+    whose velocity is given at its nodes takes the mean of their slowness, so that it
+    conducts where all of them do.
+    """
+
+    fibre: Array = param(
+        unit="mm/ms", source=_GIVEN, doc="along the fibre", per_node=True
+    )
+    sheet: Array = param(
+        unit="mm/ms", source=_GIVEN, doc="across it, in the sheet", per_node=True
+    )
+    normal: Array = param(
+        unit="mm/ms", source=_GIVEN, doc="across the sheet", per_node=True
+    )
+
+    @classmethod
+    def isotropic(cls, velocity: Any) -> "Velocities":
+        """The same velocity in every direction."""
+        return cls(velocity, velocity, velocity)
+
+    @property
+    def named(self) -> tuple[tuple[str, Array], ...]:
+        """The three with their names."""
+        return tuple((k, getattr(self, k)) for k in ("fibre", "sheet", "normal"))
+
+    @property
+    def dtype(self) -> Any:
+        return jnp.result_type(self.fibre, self.sheet, self.normal)
 
 
 class Membrane(eqx.Module):

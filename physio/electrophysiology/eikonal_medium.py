@@ -9,46 +9,10 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
-from physio.parameters import param
+from physio.electrophysiology.conductivity import Velocities
 
 _UNIT = 1e-3  # directions are stored in 32 bits or with a few digits
 _SKEW = 1e-2  # half a degree
-_GIVEN = "the user's: measured, or wanted of the tissue"
-
-
-class Velocities(eqx.Module):
-    """Conduction velocities: one number, or one per element, voxel or node (mm/ms).
-
-    All three are 0 where nothing conducts (lesions, insulating tissue). A geometry
-    without fibres conducts with ``fibre`` in every direction, one without sheets with
-    ``sheet`` in every direction across; the others must then be the same. An element
-    whose velocity is given at its nodes takes the mean of their slowness, so that it
-    conducts where all of them do.
-    """
-
-    fibre: Array = param(
-        unit="mm/ms", source=_GIVEN, doc="along the fibre", per_node=True
-    )
-    sheet: Array = param(
-        unit="mm/ms", source=_GIVEN, doc="across it, in the sheet", per_node=True
-    )
-    normal: Array = param(
-        unit="mm/ms", source=_GIVEN, doc="across the sheet", per_node=True
-    )
-
-    @classmethod
-    def isotropic(cls, velocity: Any) -> "Velocities":
-        """The same velocity in every direction."""
-        return cls(velocity, velocity, velocity)
-
-    @property
-    def named(self) -> tuple[tuple[str, Array], ...]:
-        """The three with their names."""
-        return tuple((k, getattr(self, k)) for k in ("fibre", "sheet", "normal"))
-
-    @property
-    def dtype(self) -> Any:
-        return jnp.result_type(self.fibre, self.sheet, self.normal)
 
 
 def check(velocity: Any, n_axes: int, lengths: dict[str, int], place: str = "") -> None:

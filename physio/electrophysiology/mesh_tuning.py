@@ -14,14 +14,14 @@ import numpy as np
 from scipy.spatial import Delaunay
 
 from physio.electrophysiology.bond_average import AbstractScheme, BondAverage
-from physio.electrophysiology.conductivity import Membrane
+from physio.electrophysiology.conductivity import Membrane, Velocities
 from physio.electrophysiology.element_diffusion import LinearElements, on_mesh
 from physio.electrophysiology.mesh import Mesh
 from physio.electrophysiology.meshing import box_tetra
 from physio.electrophysiology.pacing import stimulate
 from physio.electrophysiology.recording import Record, run
 from physio.electrophysiology.tissue import Monodomain, as_dtype
-from physio.electrophysiology.tuning import Tuned, Velocities
+from physio.electrophysiology.tuning import Tuned
 from physio.electrophysiology.velocity import free_velocity
 
 _ROUNDS = 3

@@ -119,11 +119,7 @@ class Monodomain(AbstractStepper):
         stimulus = jnp.zeros((), kind) if inputs is None else inputs(t)
         operator, coefficients = prepared
         drive = self.scheme.drive(self.cell, coefficients, operator, before)
-        after = rush_larsen(self.cell, before, drive, stimulus, dt)
-        rates = self.cell.rates(before, stimulus) if y.base else {}
-        after = changed(
-            after, **{name: getattr(y.cell, name) + dt * rates[name] for name in y.base}
-        )
+        after = rush_larsen(self.cell, before, drive, stimulus, dt, stored=y.cell)
         if self.alive is not None:
             after = changed(after, v=jnp.where(self.alive, after.v, before.v))
         return TissueState(after, y.base)

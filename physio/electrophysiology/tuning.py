@@ -14,7 +14,11 @@ import numpy as np
 from jaxtyping import Float
 
 from physio.electrophysiology.bond_average import AbstractScheme, BondAverage
-from physio.electrophysiology.conductivity import Conductivity, Membrane
+from physio.electrophysiology.conductivity import (
+    Conductivity,
+    Membrane,
+    Velocities,
+)
 from physio.electrophysiology.velocity import (
     Line,
     free_velocity,
@@ -38,17 +42,6 @@ _FIBRES = (
     ((3, 2, 1), (1, -1, -1), (1, 4, -5)),
     ((4, 1, 1), (0, 1, -1), (1, -2, -2)),
 )  # fmt: skip
-
-
-class Velocities(NamedTuple):
-    """Wanted conduction velocities along fibre, sheet and normal, mm/ms (= m/s).
-
-    Numbers, or one per node ``(n_node,)``.
-    """
-
-    fibre: Any
-    sheet: Any
-    normal: Any
 
 
 class Tuned(NamedTuple):
@@ -118,14 +111,16 @@ def _fibres(geometry: Any) -> np.ndarray:
 
 def _unique(wanted: Velocities, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The distinct rows of wanted velocities, and each node's."""
-    three = [np.asarray(v, float) for v in wanted]
-    for name, values in zip(wanted._fields, three, strict=True):
+    named = {name: np.asarray(v, float) for name, v in wanted.named}
+    for name, values in named.items():
         if values.size not in (1, count) or not (values > 0).all():
             raise ValueError(
                 f"The velocity along the {name} must be positive (mm/ms = m/s), one or "
                 f"one per node ({count}); got {values.size} from {values.min():g}."
             )
-    table = np.stack([np.broadcast_to(v.reshape(-1), (count,)) for v in three], axis=1)
+    table = np.stack(
+        [np.broadcast_to(v.reshape(-1), (count,)) for v in named.values()], axis=1
+    )
     rows, place = np.unique(table, axis=0, return_inverse=True)
     return rows, place.reshape(-1)
 

@@ -73,38 +73,41 @@ def bond_weights(
 
 
 class ActiveVoxels(AbstractDiscretisation):
-    """Voxels with a fibre each, 18 neighbours by number, the 19-point operator."""
+    """Voxels with a fibre each, 18 neighbours by number, the 19-point operator.
+
+    ``near`` where no neighbour is further than 16 bits count.
+    """
 
     nodes: Float[Array, "n_node 3"]
     neighbours: Int[Array, "18 n_node"]
     fibres: Float[Array, "n_node 3"]
     sheets: Float[Array, "n_node 3"] | None
     spacing: float = eqx.field(static=True)
+    near: bool = eqx.field(static=True, default=False)
 
     def operator(self, diffusivity: Float[Array, "3 ..."]) -> AbstractOperator:
         kind = diffusivity.dtype
-        here = jnp.arange(self.neighbours.shape[1])
+        here = jnp.arange(self.neighbours.shape[1], dtype=jnp.int32)
         d = tensor(
             node_values(diffusivity, here.size),
             self.fibres.astype(kind),
             None if self.sheets is None else self.sheets.astype(kind),
         )
-        own = bond_weights(d, self.spacing)
-        trace = d[:, 0, 0] + d[:, 1, 1] + d[:, 2, 2]
-        weights = []
-        for k in range(len(OFFSETS)):
-            other = self.neighbours[k]
-            bond = own[k % len(HALF)]
-            total = trace + trace[other]
-            match = 4 * trace * trace[other] / jnp.where(total > 0, total, 1) ** 2
-            bond = 0.5 * (bond + bond[other]) * match
-            weights.append(jnp.where(other == here, 0, bond))
-        volumes = jnp.full(here.size, self.spacing**3, kind)
+        numbers = self.neighbours
+        own = jnp.tile(bond_weights(d, self.spacing), (2, 1))
+        bond = 0.5 * (own + jnp.take_along_axis(own, numbers, axis=1))
+        trace = (d[:, 0, 0] + d[:, 1, 1] + d[:, 2, 2])[None]
+        other = trace[0][numbers]
+        total = trace + other
+        match = 4 * trace * other / jnp.where(total > 0, total, 1) ** 2
         return Lists(
-            neighbours=self.neighbours,
-            weights=jnp.stack(weights),
-            volumes=volumes,
+            neighbours=(numbers - here[None]).astype(jnp.int16)
+            if self.near
+            else numbers,
+            weights=jnp.where(numbers == here[None], 0, bond * match),
+            volumes=jnp.full(here.size, self.spacing**3, kind),
             paired=True,
+            near=self.near,
         )
 
 
@@ -202,5 +205,5 @@ def on_voxels(voxels: Any) -> ActiveVoxels | FullGrid:
     return ActiveVoxels(
         jnp.asarray(voxels.nodes), jnp.asarray(neighbours), jnp.asarray(fibres),
         None if voxels.sheets is None else jnp.asarray(voxels.sheets),
-        float(voxels.spacing),
+        float(voxels.spacing), bool(np.abs(neighbours - here).max() < 2**15),
     )  # fmt: skip

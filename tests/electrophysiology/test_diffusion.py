@@ -1,5 +1,7 @@
 """The diffusion operator: what it conserves, and how fast it converges."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -99,6 +101,19 @@ def test_a_full_box_along_the_fibres_needs_no_lists():
     np.testing.assert_allclose(
         dense(box.operator(three)), dense(as_lists.operator(three)), atol=1e-12
     )
+
+
+def test_neighbours_by_distance_are_those_by_number():
+    """Voxels too far apart for 16 bits keep whole numbers."""
+    near = geometries()["voxels"]
+    assert near.near and near.operator(D).neighbours.dtype == jnp.int16
+    far = dataclasses.replace(near, near=False)
+    assert far.operator(D).neighbours.dtype == jnp.int32
+    np.testing.assert_array_equal(
+        matrix_of(near.operator(D)), matrix_of(far.operator(D))
+    )
+    wrong = dataclasses.replace(far.operator(D), near=True)
+    assert np.abs(matrix_of(wrong) - matrix_of(far.operator(D))).max() > 0.1
 
 
 @pytest.mark.parametrize("name", ["grid", "voxels", "tetrahedra", "triangles"])

@@ -9,9 +9,10 @@ from cordax.bench.niederer_table import CONVERGED, FINITE_DIFFERENCES
 from physio.electrophysiology.bond_average import BondAverage, SecondOrder
 from physio.electrophysiology.cells import CorradoNiederer2016
 from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
+from physio.electrophysiology.conductivity import Velocities
 from physio.electrophysiology.mesh_tuning import tune_mesh
 from physio.electrophysiology.tissue import as_dtype
-from physio.electrophysiology.tuning import Velocities, tune_velocity
+from physio.electrophysiology.tuning import tune_velocity
 from physio.electrophysiology.velocity import cable, free_velocity, stack, velocities
 from physio.electrophysiology.voxel_diffusion import full_grid
 from physio.interventions import scale

@@ -117,17 +117,20 @@ def relaxed(x: Array, gate: Gate, dt: Any) -> Array:
     return gate.steady - (gate.steady - x) * jnp.exp(-dt / gate.tau)
 
 
-def rush_larsen(cell: Any, y: Any, diffusion: Any, stimulus: Any, dt: Any) -> Any:
+def rush_larsen(
+    cell: Any, y: Any, diffusion: Any, stimulus: Any, dt: Any, stored: Any = None
+) -> Any:
     """One step: voltage first, then the gates at the new voltage, the rest forward.
 
-    ``diffusion`` is added to dV/dt and carries no ions of its own. Updating the gates
+    ``diffusion`` is added to dV/dt and carries no ions of its own. ``stored`` is what
+    the rest is added to where that is not y. Updating the gates
     after the voltage costs nothing and removes most of the error in dt: a wave's
     velocity changes by 0.5 % from dt 0.0025 to 0.04 ms instead of 8 %.
     """
     stimulus = jnp.asarray(stimulus, y.v.dtype)
     v = y.v + dt * (diffusion + stimulus - cell.current(y))
     rest = {
-        name: getattr(y, name) + dt * rate
+        name: getattr(y if stored is None else stored, name) + dt * rate
         for name, rate in cell.rates(y, stimulus).items()
     }
     gates = {

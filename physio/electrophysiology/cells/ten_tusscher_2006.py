@@ -3,7 +3,8 @@
 Am J Physiol Heart Circ Physiol 291:H1088, 10.1152/ajpheart.00109.2006. Gates, currents
 and calcium as printed there and, for what it takes over, in ten Tusscher 2004,
 10.1152/ajpheart.00794.2003. Exponentials of the voltage that share a slope are written
-as powers of one: 36 exponentials a step where the printed form has 70.
+as powers of one: about half as many a step as the printed form has. A division
+takes as long as ten products, so fractions are brought to one denominator.
 """
 # pyright: reportIncompatibleVariableOverride=false, reportArgumentType=false
 # A class variable stands for the abstract one;
@@ -156,6 +157,9 @@ class TenTusscher2006(AbstractCell):
         e10, e7, e75 = e20 * e20, e14 * e14, e15 * e15
         e5, e12 = e10 * e10, e24 * e24
         e6 = e12 * e12
+        slow = e12 * jnp.sqrt(e6 + _k(5, 6)) * (1 + e15 * _k(-35, 15))
+        late = 1 + e5 * _k(-20, 5)
+        bell = _square(v + self.s_centre) * (-1 / self.s_width)
         return {
             **_sodium_gates(v, e5, e10),
             **_calcium_gates(v, e5, e7, e75, e10, e20),
@@ -173,7 +177,8 @@ class TenTusscher2006(AbstractCell):
             ),
             "xs": Gate(
                 e14 / (e14 + _k(-5, 14)),
-                1400.0 / (jnp.sqrt(1 + _k(5, 6) / e6) * (1 + e15 * _k(-35, 15))) + 80.0,
+                # 1400 / sqrt(1 + exp((5 - V) / 6)) / (1 + exp((V - 35) / 15)) + 80
+                (1400.0 * e6 + 80.0 * slow) / slow,
             ),
             "r": Gate(
                 e6 / (e6 + _k(20, 6)),
@@ -181,10 +186,8 @@ class TenTusscher2006(AbstractCell):
             ),
             "s": Gate(
                 1 / (1 + e5 * jnp.exp(self.s_half / 5)),
-                self.s_height
-                * jnp.exp((v + self.s_centre) * (v + self.s_centre) / -self.s_width)
-                + self.s_step / (1 + e5 * _k(-20, 5))
-                + self.s_floor,
+                ((self.s_height * jnp.exp(bell) + self.s_floor) * late + self.s_step)
+                / late,
             ),
             "fcass": _fcass(y.cass),
         }
@@ -192,9 +195,9 @@ class TenTusscher2006(AbstractCell):
     def currents(self, y: TenTusscherState) -> dict[str, Array]:
         v = y.v
         ko, nao, cao = self.potassium_outside, self.sodium_outside, self.calcium_outside
-        e_k = jnp.log(ko / y.ki) / _FRT
-        e_ks = jnp.log((ko + 0.03 * nao) / (y.ki + 0.03 * y.nai)) / _FRT
-        e_ca = jnp.log(cao / y.cai) / (2 * _FRT)
+        e_k = (jnp.log(ko) - jnp.log(y.ki)) / _FRT
+        e_ks = (jnp.log(ko + 0.03 * nao) - jnp.log(y.ki + 0.03 * y.nai)) / _FRT
+        e_ca = (jnp.log(cao) - jnp.log(y.cai)) / (2 * _FRT)
         x = v - e_k
         a = jnp.exp(v * (-0.1 * _FRT))
         a2 = a * a
@@ -223,7 +226,7 @@ class TenTusscher2006(AbstractCell):
         }  # fmt: skip
 
     def _sodium_reversal(self, y: TenTusscherState) -> Array:
-        return jnp.log(self.sodium_outside / y.nai) / _FRT
+        return (jnp.log(self.sodium_outside) - jnp.log(y.nai)) / _FRT
 
     def fast_current(self, y: TenTusscherState) -> Array:
         drive = y.v - self._sodium_reversal(y)
@@ -232,9 +235,9 @@ class TenTusscher2006(AbstractCell):
     def rates(self, y: TenTusscherState, stimulus: Array) -> dict[str, Array]:
         i = self.currents(y)
         flux = self.calcium_fluxes(y)
-        free_i = 1 / (1 + 0.2 * 0.001 / _square(y.cai + 0.001))
-        free_sr = 1 / (1 + 10.0 * 0.3 / _square(y.casr + 0.3))
-        free_ss = 1 / (1 + 0.4 * 0.00025 / _square(y.cass + 0.00025))
+        free_i = _free(y.cai, 0.2, 0.001)
+        free_sr = _free(y.casr, 10.0, 0.3)
+        free_ss = _free(y.cass, 0.4, 0.00025)
         sarcolemmal = i["i_bca"] + i["i_pca"] - 2 * i["i_naca"]
         outward = i["i_k1"] + i["i_to"] + i["i_kr"] + i["i_ks"] + i["i_pk"]
         return {
@@ -253,10 +256,11 @@ class TenTusscher2006(AbstractCell):
 
     def calcium_fluxes(self, y: TenTusscherState) -> dict[str, Array]:
         """Release, uptake, leak and transfer (mM/ms), and the rate of R'."""
-        q = 1.5 / y.casr
-        kcasr = 2.5 - 1.5 / (1 + q * q)
-        k1 = 0.15 / kcasr * (y.cass * y.cass)
-        opened = k1 * y.r_prime / (0.06 + k1)
+        full = y.casr * y.casr
+        kcasr = 2.5 - 1.5 * full / (full + 1.5 * 1.5)
+        # k1 [Ca]_SS^2 R' / (k3 + k1 [Ca]_SS^2), k1 = 0.15 / kcasr
+        k1 = 0.15 * (y.cass * y.cass)
+        opened = k1 * y.r_prime / (0.06 * kcasr + k1)
         return {
             "release": self.release * opened * (y.casr - y.cass),
             "uptake": self.uptake * (y.cai * y.cai)
@@ -276,6 +280,12 @@ def _square(x: Array) -> Array:
     return x * x
 
 
+def _free(x: Array, buffer: float, half: float) -> Array:
+    """The share of calcium that no buffer binds: 1 / (1 + b K / (x + K)^2)."""
+    total = _square(x + half)
+    return total / (total + buffer * half)
+
+
 def _sodium_gates(v: Array, e5: Array, e10: Array) -> dict[str, Gate]:
     m = 1 / (1 + jnp.exp((-56.86 - v) * (1 / 9.03)))
     h = 1 / (1 + jnp.exp((v + 71.55) * (1 / 7.43)))
@@ -289,12 +299,14 @@ def _sodium_gates(v: Array, e5: Array, e10: Array) -> dict[str, Gate]:
         0.057 * h_first + 2.7 * jnp.exp(0.079 * cold) + 3.1e5 * jnp.exp(0.3485 * cold),
     )
     j_first = jnp.exp(jnp.where(hot, 0.057 * v, 0.2444 * v))
-    alpha = (
-        (-25428.0 * j_first - 6.948e-6 * jnp.exp(-0.04391 * cold))
-        * (v + 37.78) / (1 + jnp.exp(0.311 * (cold + 79.23)))
-    )  # fmt: skip
-    beta = 0.02424 * jnp.exp(-0.01052 * cold) / (1 + jnp.exp(-0.1378 * (cold + 40.14)))
-    j_rate = jnp.where(hot, 0.6 * j_first * e10 / (e10 + _k(-32, 10)), alpha + beta)
+    # the cold branch is alpha + beta = a / a_below + b / b_below
+    a = (-25428.0 * j_first - 6.948e-6 * jnp.exp(-0.04391 * cold)) * (cold + 37.78)
+    a_below = 1 + jnp.exp(0.311 * (cold + 79.23))
+    b = 0.02424 * jnp.exp(-0.01052 * cold)
+    b_below = 1 + jnp.exp(-0.1378 * (cold + 40.14))
+    j_rate = jnp.where(hot, 0.6 * j_first * e10, a * b_below + b * a_below) / jnp.where(
+        hot, e10 + _k(-32, 10), a_below * b_below
+    )
     # 1 / (1 + exp((-60 - V) / 5)) * (0.1 / (1 + exp((V + 35) / 5)) + 0.1 / (1 +
     # exp((V - 50) / 200)))
     rise, fall = 1 + e5 * _k(35, 5), 1 + jnp.exp((v - 50) * (1 / 200))
@@ -340,11 +352,12 @@ def _k1_open(x: Array) -> Array:
     t = jnp.exp(x * 0.02)
     t2 = t * t
     t5 = t2 * t2 * t
-    alpha = 0.1 / (1 + t2 * t * math.exp(-12.0))
+    # alpha = 0.1 / below, beta = above / falling
+    below = 1 + t2 * t * math.exp(-12.0)
+    above = 3 * jnp.exp(0.0002 * (x + 100)) + t5 * math.exp(-1.0)
     # its exp(-0.5 x) is no power of t: that overflows 32 bits under a strong stimulus
     falling = 1 + jnp.exp(-0.5 * x)
-    beta = (3 * jnp.exp(0.0002 * (x + 100)) + t5 * math.exp(-1.0)) / falling
-    return alpha / (alpha + beta)
+    return 0.1 / (0.1 + above * below / falling)
 
 
 def _calcium_drive(v: Array, cass: Array, cao: Array) -> Array:

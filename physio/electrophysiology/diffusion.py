@@ -115,13 +115,10 @@ class Stencil(AbstractOperator):
         self, x: Float[Array, " n_node"]
     ) -> Callable[[int], Float[Array, " n_node"]]:
         # A window of the flat array, not of the grid: contiguous, so that it is read
-        # by vector instructions; what it reads beyond a row is never used. Beyond the
-        # first axis lies what belongs there. x may hold added nodes after the grid's.
+        # by vector instructions; what it reads beyond a row is never used.
         dimensions = len(self.shape)
         reach = math.prod(self.shape[1:])
-        grid, added = jnp.split(x, [math.prod(self.shape)])
-        inner = grid[reach:-reach] if self.vertices else grid
-        padded = jnp.concatenate([inner[:reach], grid, inner[-reach:], added])
+        padded = jnp.pad(x, reach)
 
         def beside(k: int) -> Array:
             step = math.prod(self.shape[k % dimensions + 1 :])
@@ -129,8 +126,6 @@ class Stencil(AbstractOperator):
             return padded[first : first + x.shape[0]]
 
         def neighbour(k: int) -> Array:
-            if k % dimensions == 0:
-                return beside(k)
             inside = self.edges & np.uint8(1 << k) == 0
             opposite = (k + dimensions) % (2 * dimensions)
             return jnp.where(

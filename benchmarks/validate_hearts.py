@@ -250,7 +250,9 @@ def hearts(data: Path) -> Section:
         "10.1016/j.media.2021.102143); muscle conducts at "
         f"{ALONG:g} and {ACROSS:g} m/s, fibres are by rule. Eikonal, then the lead "
         "field of template action potentials in an unbounded conductor: durations and "
-        "signs are to be read before amplitudes.",
+        "signs are to be read before amplitudes. V1 is not normal in either heart: "
+        "its R is tall, for the electrode lies close to the right base, which is last, "
+        "and no torso spreads the field; the limb leads are several times too small.",
         "",
     ]
     for id, folder, run in (

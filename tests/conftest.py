@@ -13,6 +13,7 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     # jax writes an entry in place: another process may read half of it
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     os.environ["XDG_CACHE_HOME"] = str(Path(base) / "cordax/tests" / worker)
+os.environ["COLUMNS"] = "100"  # of tables in a terminal, wherever tests run
 runtime.setup()
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -7,5 +7,4 @@ import pytest
 def here(tmp_path, monkeypatch):
     """An empty folder to type commands in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
     return tmp_path

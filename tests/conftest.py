@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
@@ -40,6 +41,12 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture
+def record_property(record_property) -> Callable[[str, Any], None]:
+    """Figures as Python's numbers: what a worker reports must be plain."""
+    return lambda name, value: record_property(name, float(value))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -224,7 +224,7 @@ def test_a_sinus_beat_of_two_ventricles(capsys, here):
         found[name] = json.loads(said)
         assert found[name]["activated_percent"] == 100.0
     total = {name: run["total_activation_time_ms"] for name, run in found.items()}
-    assert 25.0 < total["front"] < 60.0  # from the apex alone it is 125 ms
+    assert 25.0 < total["front"] < 80.0  # from the apex alone it is 125 ms
     # the layer is one voxel thick here, and the muscle loads it
     assert total["front"] < total["tissue"] < 1.8 * total["front"]
     assert found["front"]["velocity"]["fast_layer_m_per_s"] == 1.5

@@ -34,7 +34,6 @@ INSULATED = 1.0  # mm about faces that atria share with ventricles
 TORSO = 0.216  # S/m, Rush, Abildskov, McFee 1963, 10.1161/01.RES.12.1.40
 UPRIGHT = ("I", "V5", "V6")
 SINUS = 3  # the bilayer's region of the sinus node
-_AT_ONCE = 2e8  # numbers of the template held at once
 
 
 @dataclass
@@ -56,13 +55,14 @@ def activated(voxels: Voxels, surfaces: Surfaces, keep: Any = None) -> Activated
     start = time.perf_counter()
     beat = sinus(voxels, surfaces)
     seconds = {"fibres": time.perf_counter() - start}
-    fibred = replace(voxels, fibres=beat.rule.fibres, sheets=beat.rule.sheets)
     keep = np.ones(voxels.n_node, bool) if keep is None else keep
     sites = np.flatnonzero(beat.sites[keep])
     along, across = (
         jnp.asarray(beat.velocity(v)[keep], jnp.float32) for v in (ALONG, ACROSS)
     )
-    fibred = fibred.only(keep)
+    fibred = replace(voxels, fibres=beat.rule.fibres, sheets=beat.rule.sheets).only(
+        keep
+    )
     start = time.perf_counter()
     times = eikonal.activation_times(
         fibred,
@@ -93,13 +93,7 @@ def leads(of: Activated) -> tuple[np.ndarray, np.ndarray]:
     # late muscle has the shorter action potential: an upright T wave
     apd = jnp.asarray(290.0 - 0.6 * of.times, jnp.float32)
     at = jnp.asarray(of.times, jnp.float32)
-    size = max(int(_AT_ONCE / voxels.n_node), 8)
-    parts = []
-    for first in range(0, t.size, size):
-        held = np.minimum(np.arange(first, first + size), t.size - 1)
-        v = ecg.template_voltage(jnp.asarray(t[held]), at, apd)
-        parts.append(np.asarray(electrograms.unipolar(weights, v)))
-    return t, np.asarray(ecg.twelve_leads(np.concatenate(parts)[: t.size]))
+    return t, np.asarray(ecg.twelve_leads(ecg.front_potentials(weights, t, at, apd)))
 
 
 def figures(of: Activated, name: str) -> tuple[dict[str, float], list[str]]:

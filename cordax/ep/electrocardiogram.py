@@ -18,7 +18,6 @@ TORSO = 0.216  # S/m
 _ASIDE = 30.0  # mm from a lone left ventricle's axis to where the right one would be
 _REST = 60.0  # ms without a signal put before a beat, for its onset to be seen
 _APD = 300.0  # ms, of the template action potential of an eikonal map
-_AT_ONCE = 2e8  # numbers of the template held at once
 # velocity over the root of the diffusivity of ten Tusscher 2006, 1/sqrt(ms): Niederer
 # 2011's conductivity (0.0953 mm^2/ms) conducts at 0.65 m/s
 _FREE = 2.1
@@ -79,14 +78,7 @@ def of_activation(
     last = float(np.nanmax(activation, initial=0.0)) if activation.size else 0.0
     t = np.arange(0.0, last + _APD + 150.0)
     at = jnp.asarray(activation, jnp.float32)
-    size = max(int(_AT_ONCE / activation.size), 8)
-    parts = []
-    for start in range(0, t.size, size):
-        # the last part as long as the others: one program
-        held = np.minimum(np.arange(start, start + size), t.size - 1)
-        v = ecg.template_voltage(jnp.asarray(t[held], jnp.float32), at, _APD)
-        parts.append(np.asarray(electrograms.unipolar(weights, v)))
-    return t, leads(np.concatenate(parts)[: t.size])
+    return t, leads(ecg.front_potentials(weights, t, at, _APD))
 
 
 def measures(t: np.ndarray, signal: np.ndarray) -> tuple[dict[str, Any], str]:

@@ -145,10 +145,10 @@ def place_roots(
         angle = _angle(
             nodes[where], nodes[ring].mean(axis=0), upward, nodes[walls == RV].mean(0)
         )
-        # the left free wall is gone along outside, all else on the right's side
-        turned = -angle % (2 * np.pi) if free and not root.right else angle
-        if not free:
-            turned = -angle
+        # back through the septum; on the left free wall around the outside
+        turned = angle if free and root.right else -angle
+        if free and not root.right:
+            turned = turned % (2 * np.pi)
         found.append(where[_along(nodes[where], turned, share, root.name)])
     return np.array(found), np.array([root.onset for root in roots])
 

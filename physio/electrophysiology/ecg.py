@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
+from physio.electrophysiology import electrograms
+
 ELECTRODES = ("RA", "LA", "LL", "V1", "V2", "V3", "V4", "V5", "V6")
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 INDEPENDENT = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -29,6 +31,7 @@ INDEPENDENT = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 # Its apex points left and forward, 39 degrees below the transversal and 30 before the
 # frontal plane (25 healthy people: 27 +- 9 and 38 +- 5, Hoekema 1999, PMID 10338032).
 _TEMPLATE_LENGTH = 91.5
+_AT_ONCE = 2e8  # numbers of the template held at once
 _TEMPLATE = {
     "RA": (-210.2, 139.7, -52.6),
     "LA": (-26.0, -85.4, -171.2),
@@ -202,6 +205,27 @@ def template_voltage(
     down = jax.nn.sigmoid((end[None, :] - t[:, None]) / recovery)
     shape = jnp.where(known[None, :], up * down, 0.0)
     return rest + (plateau - rest) * shape
+
+
+def front_potentials(
+    weights: Float[ArrayLike, "n_electrode n_node"],
+    t: Float[np.ndarray, " n_t"],
+    activation: Float[ArrayLike, " n_node"],
+    apd: Float[ArrayLike, "..."],
+) -> Float[np.ndarray, "n_t n_electrode"]:
+    """Potentials (mV) of :func:`template_voltage`, from the weights of the voltage.
+
+    Some of the times are held at once, so that a heart of any size fits the memory.
+    """
+    at = jnp.asarray(activation)
+    size = max(int(_AT_ONCE / at.size), 8)
+    parts = []
+    for start in range(0, t.size, size):
+        # the last part as long as the others: one program
+        held = np.minimum(np.arange(start, start + size), t.size - 1)
+        v = template_voltage(jnp.asarray(t[held], at.dtype), at, apd)
+        parts.append(np.asarray(electrograms.unipolar(weights, v)))
+    return np.concatenate(parts)[: t.size]
 
 
 def measure(

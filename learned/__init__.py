@@ -1,1 +1,1 @@
-"""Learned residuals, closures, surrogates and generative parts (none shipped yet)."""
+"""Learned parts: residuals, closures, discrepancies, surrogates."""

@@ -4,6 +4,7 @@
 base, so an intervention or a fit written for the base applies to the sum.
 """
 
+import abc
 import dataclasses
 from typing import Any
 
@@ -14,6 +15,57 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from physio.parameters import TRANSPARENT
 from physio.system import AbstractRegulated, Inputs, State
+
+
+class AbstractCorrection(eqx.Module):
+    """A correction that sees the model it corrects and knows where it was learned.
+
+    A fixed-step run evaluates it once per step, where a plain function of
+    (t, y, inputs) is evaluated at every stage of the step.
+    """
+
+    @abc.abstractmethod
+    def value(
+        self, base: Any, t: Float[Array, ""], y: State, inputs: Inputs
+    ) -> PyTree:
+        """What ``Augmented.into`` turns into a tangent of the base's state."""
+
+    @abc.abstractmethod
+    def within(
+        self, base: Any, t: Float[Array, ""], y: State, inputs: Inputs
+    ) -> Float[Array, "*node"]:
+        """1 inside the range it was learned in, 0 where it no longer answers."""
+
+
+class _Held(eqx.Module):
+    """A tangent that does not change within a step."""
+
+    tangent: PyTree
+
+    def __call__(self, t: Any, y: State, inputs: Inputs) -> PyTree:
+        return self.tangent
+
+
+def _same(tangent: PyTree) -> PyTree:
+    return tangent
+
+
+def _added(rate: Any, extra: Any) -> Any:
+    """A tangent with another added, of which dicts may name a part only."""
+    if not isinstance(extra, dict):
+        return jax.tree.map(jnp.add, rate, extra)
+    if isinstance(rate, dict):
+        return rate | {name: _added(rate[name], x) for name, x in extra.items()}
+    changes = {name: _added(getattr(rate, name), x) for name, x in extra.items()}
+    return dataclasses.replace(rate, **changes)
+
+
+def _shifted(gate: Any, rate: Array) -> Any:
+    """A gate whose rate has another added: its steady state stays within 0 and 1."""
+    steady = gate.steady
+    # some published gates leave 0 ... 1 on their own: a correction adds nothing there
+    low, high = jnp.minimum(steady, 0.0), jnp.maximum(steady, 1.0)
+    return gate._replace(steady=jnp.clip(steady + gate.tau * rate, low, high))
 
 
 class Augmented(AbstractRegulated):
@@ -27,8 +79,8 @@ class Augmented(AbstractRegulated):
     A **cell** stays a cell, so that a learned current works in tissue: the tangent's
     voltage is minus a current (uA/uF), entered in ``currents`` as ``correction``; what
     it adds to a gate shifts that gate's steady state, the rest joins ``rates``.
-    ``into`` may return a dict of the states it reaches alone. A cell's methods know no
-    time: the correction then gets t = NaN and inputs None, and one that uses t ends in
+    ``into`` may return a dict of the states it reaches alone. A gate's steady state
+    stays within 0 and 1. A cell's methods know no time: the correction then gets t = NaN and inputs None, and one that uses t ends in
     NaN. What depends on time is a stimulus.
     """
 
@@ -45,13 +97,33 @@ class Augmented(AbstractRegulated):
     def rate(
         self, forcing: PyTree, t: Float[Array, ""], y: State, inputs: Inputs
     ) -> State:
-        extra = self.into(self.correction(t, y, inputs))
-        rate = self.base.rate(forcing, t, y, inputs)
-        if isinstance(extra, dict) and not isinstance(rate, dict):
-            return dataclasses.replace(
-                rate, **{name: getattr(rate, name) + x for name, x in extra.items()}
-            )
-        return jax.tree.map(jnp.add, rate, extra)
+        return _added(self.base.rate(forcing, t, y, inputs), self._tangent(t, y, inputs))
+
+    def _tangent(self, t: Float[Array, ""], y: State, inputs: Inputs) -> PyTree:
+        if isinstance(self.correction, AbstractCorrection):
+            return self.into(self.correction.value(self.base, t, y, inputs))
+        return self.into(self.correction(t, y, inputs))
+
+    def held(self, t: Float[Array, ""], y: State, inputs: Inputs) -> "Augmented":
+        """The system with learned corrections as they are at the start of a step."""
+        base = self.base
+        if isinstance(base, Augmented):
+            base = base.held(t, y, inputs)
+        if not isinstance(self.correction, AbstractCorrection):
+            return Augmented(base, self.correction, self.into)
+        return Augmented(base, _Held(self._tangent(t, y, inputs)), _same)
+
+    def within(
+        self, t: Float[Array, ""], y: State, inputs: Inputs
+    ) -> Float[Array, "*node"] | None:
+        """The least of what learned corrections say of their ranges; None without."""
+        inner = None
+        if isinstance(self.base, Augmented):
+            inner = self.base.within(t, y, inputs)
+        if not isinstance(self.correction, AbstractCorrection):
+            return inner
+        own = self.correction.within(self.base, t, y, inputs)
+        return own if inner is None else jnp.minimum(own, inner)
 
     def observe(self, t: Float[Array, ""], y: State, inputs: Inputs) -> PyTree:
         return self.base.observe(t, y, inputs)
@@ -76,7 +148,7 @@ class Augmented(AbstractRegulated):
 
     def _extra(self, y: State) -> dict[str, Array]:
         """What the correction adds to a cell's states, by name."""
-        extra = self.into(self.correction(jnp.asarray(jnp.nan, y.v.dtype), y, None))
+        extra = self._tangent(jnp.asarray(jnp.nan, y.v.dtype), y, None)
         if isinstance(extra, dict):
             return extra
         return {
@@ -87,9 +159,7 @@ class Augmented(AbstractRegulated):
     def gates(self, y: State) -> dict[str, Any]:
         gates, extra = self.base.gates(y), self._extra(y)
         return {
-            name: gate._replace(steady=gate.steady + gate.tau * extra[name])
-            if name in extra
-            else gate
+            name: _shifted(gate, extra[name]) if name in extra else gate
             for name, gate in gates.items()
         }
 

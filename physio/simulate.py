@@ -16,6 +16,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
+from physio.compose import Augmented
 from physio.inputs import at_mean
 from physio.parameters import require_float64
 from physio.system import (
@@ -38,7 +39,10 @@ def _finite(tree: PyTree) -> Array:
 
 def _trajectory(system: Any, t: Array, y: State, inputs: PyTree) -> Trajectory:
     observed = jax.vmap(lambda t, y: system.observe(t, y, inputs))(t, y)
-    return Trajectory(t, y, observed, _finite(y))
+    within = None
+    if isinstance(system, Augmented):
+        within = jax.vmap(lambda t, y: system.within(t, y, inputs))(t, y)
+    return Trajectory(t, y, observed, _finite(y), within)
 
 
 def _axpy(a: Array, x: PyTree, y: PyTree) -> PyTree:
@@ -133,11 +137,11 @@ def _compact() -> bool:
 
 
 def _stepper(
-    system: AbstractSystem, field: Any, times: Array, inputs: PyTree, *, rolled: bool
+    system: AbstractSystem, begin: Any, times: Array, inputs: PyTree, *, rolled: bool
 ) -> Callable[[Array, State], State]:
     """A function (index, y) -> y one step later, over given times.
 
-    The loop carries the state's named parts, not one flat vector: a population
+    ``begin(t, y)`` gives the field of the step that starts there. The loop carries the state's named parts, not one flat vector: a population
     (``vmap``) then runs twice as fast, a single beat as fast. ``rolled`` steps are
     loops over their stages.
     """
@@ -146,6 +150,7 @@ def _stepper(
     def step(index: Array, y: State, /) -> State:
         t = times[index]
         dt = times[index + 1] - t
+        field = begin(t, y)
         if not rolled:
             return runge_kutta_step(field, table(index), t, dt, y)
         return _rolled_step(field, lambda k: table.at(2 * index + k), t, dt, y)
@@ -153,8 +158,17 @@ def _stepper(
     return step
 
 
+def _held(system: Any, t: Array, y: State, inputs: PyTree) -> Any:
+    """The system of one step: learned corrections are evaluated at its start."""
+    return system.held(t, y, inputs) if isinstance(system, Augmented) else system
+
+
 def _rate(system: AbstractSystem, inputs: PyTree) -> Any:
-    return lambda forcing, t, y: system.rate(forcing, t, y, inputs)
+    def begin(t: Array, y: State) -> Any:
+        now = _held(system, t, y, inputs)
+        return lambda forcing, t, y: now.rate(forcing, t, y, inputs)
+
+    return begin
 
 
 def _saved(step: Any, y: State, steps: int, save_every: int) -> tuple[State, State]:
@@ -304,11 +318,16 @@ def beat_map(
     """The state one beat later, and the beat's means of what the regulator senses."""
     times = system.beat_times(steps, jnp.asarray(0))
 
-    def field(forcing: Any, t: Array, both: Any) -> Any:
-        sensed = system.sensed(forcing, t, both[0], inputs)
-        return system.rate(forcing, t, both[0], inputs), sensed
+    def begin(t: Array, both: Any) -> Any:
+        now = _held(system, t, both[0], inputs)
 
-    step = _stepper(system, field, times, inputs, rolled=_compact())
+        def field(forcing: Any, t: Array, both: Any) -> Any:
+            sensed = now.sensed(forcing, t, both[0], inputs)
+            return now.rate(forcing, t, both[0], inputs), sensed
+
+        return field
+
+    step = _stepper(system, begin, times, inputs, rolled=_compact())
     zero = jax.tree.map(jnp.zeros_like, system.unknowns())
     y, total = jax.lax.fori_loop(0, steps, step, (y, zero))
     period = times[-1] - times[0]

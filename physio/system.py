@@ -102,13 +102,17 @@ class AbstractStepper(eqx.Module):
 class Trajectory(eqx.Module):
     """What a run returns: times, states, observed quantities, and whether it is sound.
 
-    ``ok`` is False where a value is not finite or a solver stopped early.
+    ``ok`` is False where a value is not finite or a solver stopped early. ``within``
+    (first axis n_t) is 1 where every learned part of the model was inside the range it
+    was learned in, less outside of it, 0 where the mechanistic model answered alone;
+    None where nothing is learned.
     """
 
     t: Float[Array, " n_t"]
     y: State
     observed: PyTree
     ok: Bool[Array, ""]
+    within: Float[Array, "n_t *node"] | None = None
 
 
 class Periodic(eqx.Module):

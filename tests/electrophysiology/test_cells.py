@@ -220,17 +220,38 @@ def test_a_learned_current_enters_the_voltage_and_nothing_else():
 
 def test_a_correction_reaches_gates_and_concentrations():
     cell = CELLS["ten_tusscher"]
-    hybrid = Augmented(cell, lambda t, y, i: y.v, lambda v: {"m": 1e-3 * v, "nai": v})
+
+    def towards_half(t, y, inputs):
+        # small enough for the gate's steady state to stay within 0 and 1
+        return 1e-3 * (0.5 - cell.gates(y)["m"].steady)
+
+    hybrid = Augmented(cell, towards_half, lambda x: {"m": x, "nai": x})
     y = spread(cell, "ten_tusscher")
+    extra = towards_half(0.0, y, None)
     gate, plain = hybrid.gates(y)["m"], cell.gates(y)["m"]
     assert np.allclose(
-        (gate.steady - y.m) / gate.tau, (plain.steady - y.m) / plain.tau + 1e-3 * y.v
+        (gate.steady - y.m) / gate.tau, (plain.steady - y.m) / plain.tau + extra
     )
     zero = jnp.zeros_like(y.v)
-    assert np.allclose(hybrid.rates(y, zero)["nai"], cell.rates(y, zero)["nai"] + y.v)
+    assert np.allclose(hybrid.rates(y, zero)["nai"], cell.rates(y, zero)["nai"] + extra)
     assert np.allclose(
-        hybrid.rate(zero, NOW, y, None).m, cell.rate(zero, NOW, y, None).m + 1e-3 * y.v
+        hybrid.rate(zero, NOW, y, None).m, cell.rate(zero, NOW, y, None).m + extra
     )
+
+
+def test_a_corrected_gate_stays_within_0_and_1():
+    cell = CELLS["ten_tusscher"]
+    y = spread(cell, "ten_tusscher")
+    for push, end in ((1e4, 1.0), (-1e4, 0.0)):
+        pushed = Augmented(
+            cell, lambda t, y, i, p=push: p + 0 * y.v, lambda r: {"m": r}
+        )
+        assert np.array_equal(pushed.gates(y)["m"].steady, np.full(y.v.shape, end))
+        after = rush_larsen(pushed, y, jnp.zeros_like(y.v), 0.0, 0.5)
+        assert ((after.m >= 0.0) & (after.m <= 1.0)).all()
+        # without the bound the gate would have left
+        free = cell.gates(y)["m"]
+        assert (np.abs(free.steady + free.tau * push - 0.5) > 0.5).all()
 
 
 def test_a_correction_that_uses_the_time_is_nan_in_tissue_not_silently_early():

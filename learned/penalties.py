@@ -1,0 +1,54 @@
+"""What keeps a residual small, and apart from what the physics already explains.
+
+Norm of the residual: Yin 2021, 10.1088/1742-5468/ac3ae5 (APHYNITY). Windows run from
+nodes of their own: multiple shooting, Turan & Jaeschke 2022,
+10.1109/LCSYS.2021.3135835.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+
+def orthogonality(
+    effect: Float[Array, " n_r"], directions: Float[Array, "n_r n_z"]
+) -> Float[Array, ""]:
+    """Share of a residual's effect that the physics parameters could have explained.
+
+    |P e|^2 / |e|^2, P the projection on the columns of ``directions``; 0 where e
+    vanishes. Zero where the residual tells what no parameter does.
+    """
+    n = directions.shape[1]
+    gram = directions.T @ directions
+    # columns may be parallel: a billionth of their mean square keeps the solve sound
+    gram = gram + 1e-9 * (jnp.trace(gram) / n + 1e-30) * jnp.eye(n, dtype=gram.dtype)
+    along = directions.T @ effect
+    inside = along @ jnp.linalg.solve(gram, along)
+    return inside / (effect @ effect + 1e-30)
+
+
+def shooting(
+    run: Callable[[Any, Any], tuple[PyTree, PyTree]],
+    nodes: PyTree,
+    starts: Any,
+    measured: PyTree,
+    continuity: float,
+) -> Float[Array, ""]:
+    """Misfit of windows run from nodes, and of their ends with the next nodes.
+
+    ``run(state, start)`` gives the state at the window's end and its observations;
+    ``nodes`` are the states at the windows' ``starts``, ``measured`` what was observed
+    in each; all with the windows on their first axis.
+    """
+    ends, seen = jax.vmap(run)(nodes, starts)
+
+    def mean_square(a: Array, b: Array) -> Array:
+        return jnp.mean((a - b) ** 2)
+
+    misfit = jax.tree.leaves(jax.tree.map(mean_square, seen, measured))
+    gaps = jax.tree.map(lambda a, b: mean_square(a[:-1], b[1:]), ends, nodes)
+    gap = jax.tree.leaves(gaps) if len(jax.tree.leaves(nodes)[0]) > 1 else []
+    return sum(misfit, jnp.zeros(())) + continuity * sum(gap, jnp.zeros(()))

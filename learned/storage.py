@@ -1,0 +1,274 @@
+"""A learned part in one file: a header to read, arrays to use, nothing pickled.
+
+The header says what the part adds to, its inputs with units and ranges, its
+architecture, the digest of the data it was trained on, how well it was trained and
+with which versions. A part is refused, with the reason, on a system it was not
+learned for.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array
+
+from learned.ranges import Range
+from learned.residual import NeuralResidual, look_up
+from learned.trees import TreeError, flatten, rebuild
+from physio.compose import Augmented
+from physio.files import replacing
+from physio.parameters import parameters
+
+FORMAT, SCHEMA = "cordax-learned", 1
+_REQUIRED = ("system", "range", "data_sha256", "training", "versions", "tree")
+
+#: From each schema ever released to the next one; each has a test.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+#: Units of what a circulation or a cell observes, by the first word of its name.
+UNITS = {
+    "pressure": "mmHg",
+    "pleural": "mmHg",
+    "volume": "mL",
+    "flow": "mL/s",
+    "voltage": "mV",
+    "state.v": "mV",
+}
+
+
+class LearnedError(ValueError):
+    """A file of a learned part that cannot be used, and what to do."""
+
+
+class Learned(eqx.Module):
+    """A learned part with what its file says of it.
+
+    ``part`` is the correction (or closure, surrogate, ...), ``into`` what
+    ``physio.Augmented`` wants beside a correction, None otherwise. ``system`` names the
+    class of model it was learned for; ``training`` holds its figures.
+    """
+
+    part: Any
+    into: Any
+    system: str = eqx.field(static=True)
+    training: dict[str, Any] = eqx.field(static=True)
+    data_sha256: str = eqx.field(static=True, default="")
+
+    @property
+    def range(self) -> Range:
+        """Where it was learned."""
+        return self.part.range
+
+    def onto(self, model: Any) -> Augmented:
+        """The hybrid: ``model`` with this correction. Refuses a model it does not fit.
+
+        Raises ``LearnedError`` naming what the model lacks or has in another unit.
+        """
+        if self.into is None:
+            raise LearnedError(
+                f"A {type(self.part).__name__} is not a correction: it does not stand "
+                "beside a model."
+            )
+        self.require(model)
+        return Augmented(model, self.part, self.into)
+
+    def require(self, model: Any) -> None:
+        """Raise ``LearnedError`` where the part was not learned for such a model."""
+        kind = _kind(model)
+        if kind != self.system:
+            raise LearnedError(
+                f"This part was learned for a {self.system}; this is a {kind}. Train "
+                "one for it: cordax learn residual COHORT -o FILE"
+            )
+        for name, unit in zip(self.range.names, self.range.units, strict=True):
+            there = _unit(model, name)
+            if there != unit:
+                raise LearnedError(
+                    f"This part wants {name} in {unit}; the model has it in {there}."
+                )
+        missing = set(getattr(self.into, "compartments", ())) - set(
+            getattr(_base(model), "compartments", ())
+        )
+        if missing:
+            raise LearnedError(
+                f"This part adds flows to {', '.join(sorted(missing))}, which the "
+                f"{kind} does not have."
+            )
+
+
+def _base(model: Any) -> Any:
+    while isinstance(model, Augmented):
+        model = model.base
+    return model
+
+
+def _kind(model: Any) -> str:
+    return type(_base(model)).__name__
+
+
+def _unit(model: Any, name: str) -> str:
+    """The unit a model has a quantity in; ``LearnedError`` where it has none."""
+    parameter = name.removeprefix("parameter.")
+    if parameter != name:
+        known = parameters(model)
+        if parameter not in known:
+            raise LearnedError(f"The model has no parameter {parameter!r}.")
+        return known[parameter].unit
+
+    def ask(y: Any) -> Array:
+        return look_up(name, model, jax.numpy.zeros(()), y, None)
+
+    try:
+        eqx.filter_eval_shape(ask, model.initial_state())
+    except (KeyError, AttributeError) as error:
+        raise LearnedError(f"The model has no {name!r}: {error}") from None
+    return UNITS.get(name, UNITS.get(name.split(".")[0], "1"))
+
+
+def digest(*arrays: Any) -> str:
+    """What identifies training data: the sha256 of arrays, shapes included."""
+    told = hashlib.sha256()
+    for array in arrays:
+        array = np.ascontiguousarray(array)
+        told.update(f"{array.dtype.str}{array.shape}".encode())
+        told.update(array.tobytes())
+    return told.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Of the packages a learned part depends on."""
+    found = {}
+    for name in ("cordax", "jax", "equinox", "optax", "numpy"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def save(path: str | Path, learned: Learned) -> None:
+    """Write a learned part, whole or not at all.
+
+    Raises ``LearnedError`` for what cannot be stored, ``OSError`` where the disk
+    refuses.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        tree = flatten((learned.part, learned.into), arrays)
+        training = flatten(learned.training, {})
+    except TreeError as error:
+        raise LearnedError(f"{path}: {error}") from None
+    ranges = getattr(learned.part, "range", None)
+    header = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "system": learned.system,
+        "kind": type(learned.part).__name__,
+        "range": {} if ranges is None else _told(ranges),
+        "architecture": {k: list(v.shape) for k, v in arrays.items()},
+        "data_sha256": learned.data_sha256,
+        "training": training,
+        "versions": versions(),
+        "tree": tree,
+    }
+    write_arrays(path, header, arrays)
+
+
+def _told(ranges: Range) -> dict[str, Any]:
+    rows = zip(
+        ranges.names,
+        ranges.units,
+        np.asarray(ranges.lower).tolist(),
+        np.asarray(ranges.upper).tolist(),
+        strict=True,
+    )
+    return {name: {"unit": u, "from": a, "to": b} for name, u, a, b in rows}
+
+
+def load(path: str | Path, classes: Mapping[str, type] | None = None) -> Learned:
+    """Read a learned part.
+
+    ``classes`` are those of parts beside residuals, by name. Raises
+    ``FileNotFoundError`` where there is none; ``LearnedError`` where the file is not
+    ours, damaged, or of a newer version.
+    """
+    header, arrays = read_arrays(path)
+    if header.get("format") != FORMAT:
+        raise LearnedError(
+            f"{path} is not a learned part of cordax but {header.get('format')!r}. "
+            "Make one: cordax learn residual COHORT -o FILE"
+        )
+    schema = header.get("schema")
+    if not isinstance(schema, int) or schema < 1:
+        raise LearnedError(f"{path} is damaged: its schema is {schema!r}.")
+    if schema > SCHEMA:
+        raise LearnedError(
+            f"{path} was written by a newer cordax (schema {schema}; this one reads up "
+            f"to {SCHEMA}). Type: pip install --upgrade cordax"
+        )
+    for step in range(schema, SCHEMA):
+        header = MIGRATIONS[step](header)
+    missing = [key for key in _REQUIRED if key not in header]
+    if missing:
+        raise LearnedError(f"{path} is damaged: it lacks {', '.join(missing)}.")
+    try:
+        part, into = rebuild(header["tree"], arrays, _classes() | dict(classes or {}))
+        training = rebuild(header["training"], {}, {})
+    except (TreeError, KeyError, TypeError, ValueError) as error:
+        raise LearnedError(f"{path} is damaged: {error}.") from None
+    return Learned(part, into, header["system"], training, header["data_sha256"])
+
+
+def _classes() -> dict[str, type]:
+    """What a residual's file may hold."""
+    from learned.network import Network
+    from physio.hemodynamics.exchange import Exchange
+
+    known = (Network, Range, NeuralResidual, Exchange)
+    return {kind.__name__: kind for kind in known}
+
+
+def write_arrays(
+    path: str | Path, header: dict[str, Any], arrays: Mapping[str, np.ndarray]
+) -> None:
+    """One HDF5 file: the header as JSON, the arrays under their names."""
+    import h5py
+
+    told = dict(header, sha256=_all(arrays))
+    text = json.dumps(told, allow_nan=False, ensure_ascii=False)
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["header"] = text
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array, track_times=False)
+
+
+def _all(arrays: Mapping[str, np.ndarray]) -> str:
+    return digest(*(arrays[name] for name in sorted(arrays)))
+
+
+def read_arrays(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Header and arrays of such a file, its digest checked."""
+    import h5py
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    try:
+        with h5py.File(path, "r") as file:
+            header = json.loads(str(file.attrs["header"]))
+            arrays = {str(name): np.asarray(file[str(name)]) for name in file}
+    except (OSError, KeyError, ValueError) as error:
+        raise LearnedError(
+            f"{path} is not a file of cordax, or is damaged: {error}"
+        ) from None
+    if not isinstance(header, dict) or header.pop("sha256", None) != _all(arrays):
+        raise LearnedError(
+            f"{path} is damaged: its arrays are not those it was saved with."
+        )
+    return header, arrays

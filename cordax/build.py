@@ -19,6 +19,7 @@ from calibration.space import Free, Space
 from cordax.record import Record
 from cordax.record import Waveform as RecordedWaveform
 from cordax.seen import Seen
+from learned.storage import Learned
 from physio.hemodynamics.circulation import Circulation
 from physio.hemodynamics.states import named_state, scaled_to_body
 from physio.parameters import get, parameters, replace
@@ -97,7 +98,7 @@ _ANAESTHESIA: dict[str, float] = {
 class Start:
     """What a fit starts with, and what was assumed."""
 
-    model: Circulation
+    model: Any
     space: Space
     observations: Observations
     experiment: Experiment
@@ -204,9 +205,7 @@ def _free(model: Any, name: str, spread: float, of: str = "model") -> Free:
     )
 
 
-def _freed_by_waves(
-    record: Record, model: Circulation, experiment: Experiment
-) -> list[Free]:
+def _freed_by_waves(record: Record, model: Any, experiment: Experiment) -> list[Free]:
     """What is free besides where whole beats are fitted: timing, limbs, clocks."""
     waves = [w for w in record.waveforms if w.role == "likelihood"]
     if not waves:
@@ -240,15 +239,40 @@ def _observations(record: Record, area: float, said: list[str]) -> Observations:
     return calibration.independent((*found, *waves))
 
 
-def start(record: Record, *, model: Circulation | None = None) -> Start:
+def _told(residual: Learned) -> str:
+    """What a learned residual adds and where, for the assumptions."""
+    part = residual.part
+    flows = ", ".join(
+        f"{name} within ±{float(most):g} {unit}"
+        for name, unit, most in zip(
+            part.outputs, part.units, part.network.scale, strict=True
+        )
+    )
+    return (
+        f"A learned residual adds flows ({flows}) as a function of "
+        f"{', '.join(part.range.names)}; outside the range it was learned in the "
+        "mechanistic model answers."
+    )
+
+
+def start(
+    record: Record,
+    *,
+    model: Any = None,
+    residual: Learned | None = None,
+) -> Start:
     """The model, the free parameters and the observations of a record.
 
-    ``model`` takes the place of the named circulation, as it is.
+    ``model`` takes the place of the named circulation, as it is; a learned ``residual``
+    is added to it. Raises ``LearnedError`` where the residual does not fit the model.
     """
     said: list[str] = []
     state = _state_name(record)
     built, area = _model(record, state, said)
     model = built if model is None else model
+    if residual is not None:
+        model = residual.onto(model)
+        said.append(_told(residual))
     observations = _observations(record, area, said)
     spreads = FREE | FREE_BY_CONDITION.get(state, {})
     experiment = Experiment(Seen(Indices(area)), steps_per_beat=300)

@@ -7,10 +7,14 @@ page writes them out in words.
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from physio.files import write_atomic
+
+if TYPE_CHECKING:
+    from cordax.hybrid import HybridPart
 
 #: Median, lower and upper end of the central 90 %.
 Spread = tuple[float, float, float]
@@ -155,6 +159,7 @@ class ReportData:
     whatifs: tuple[WhatIfTable, ...] = ()
     assumptions: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    hybrid: "HybridPart | None" = None
     warnings: tuple[str, ...] = ()
     source: str = ""
     command: str = ""
@@ -182,6 +187,7 @@ def html(data: ReportData) -> str:
     from importlib.resources import files
 
     from . import report_sections as sections
+    from .report_hybrid import hybrid
     from .report_parts import escape
 
     css = (files("cordax") / "assets" / "report.css").read_text(encoding="utf-8")
@@ -192,6 +198,7 @@ def html(data: ReportData) -> str:
             ("waveforms", "Waveforms", sections.waveforms(data)),
             ("loops", "Pressure-volume loops", sections.loops(data)),
             ("whatifs", "What if", sections.whatifs(data)),
+            ("hybrid", "The learned part", hybrid(data)),
             ("indices", "Indices", sections.indices(data)),
             ("parameters", "Parameters", sections.parameters(data)),
             ("identifiability", "What the data see", sections.identifiability(data)),

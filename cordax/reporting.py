@@ -8,6 +8,7 @@ import numpy as np
 
 from calibration.observations import Waveform
 from cordax.healthy import published
+from cordax.hybrid import hybrid_part
 from cordax.report import (
     ChangeRow,
     Diagnostic,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cordax.twin import Twin
 
 _PRIOR_ONLY = 0.9  # posterior over prior sd from which the data said next to nothing
+_COMPARED = ("before", "after", "change")
 _LEFT, _RIGHT = "left_ventricle", "right_ventricle"
 
 #: What the model leaves out, said in every report.
@@ -235,7 +237,8 @@ def _whatifs(twin: "Twin") -> tuple[WhatIfTable, ...]:
             asked["title"],
             asked["reflex"],
             tuple(
-                ChangeRow(r["index"], r["unit"], r["before"], r["after"], r["change"])
+                # a what-if read back from a file has lists
+                ChangeRow(r["index"], r["unit"], *(tuple(r[k]) for k in _COMPARED))
                 for r in asked["rows"]
             ),
             f"{asked['draws']} draws"
@@ -300,6 +303,7 @@ def report_data(twin: "Twin") -> ReportData:
         whatifs=_whatifs(twin),
         assumptions=(*twin.start.assumptions, *LIMITS),
         diagnostics=_diagnostics(twin),
+        hybrid=hybrid_part(twin),
         warnings=tuple(str(w) for w in record.warnings),
         source=record.source,
         command=f"cordax fit {record.path or record.id} --seed {twin.seed}",

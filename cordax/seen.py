@@ -9,11 +9,13 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from calibration.misfit import Indices
+from learned.residual import NeuralResidual, visited
 from physio.hemodynamics.indices import beat_mean
 from physio.system import Trajectory
 
 WAVE = "wave."  # prefix of the waves: wave.time, wave.pressure.left_ventricle
 SENSED = "sensed_pressure"
+LEARNED = "learned."  # of a hybrid: learned.low.* and learned.high.* by input
 PHASES = 100  # steps of a kept wave over one beat
 _QUANTITIES = ("pressure", "volume")
 _SHOWN = ("aortic_root", "left_ventricle", "right_ventricle", "right_atrium")
@@ -21,7 +23,8 @@ _SHOWN = ("aortic_root", "left_ventricle", "right_ventricle", "right_atrium")
 
 class Seen(eqx.Module):
     """Indices as ``Indices`` gives them, ``wave.*`` on PHASES + 1 even points
-    (``wave.time`` in s) and ``sensed_pressure`` (mmHg)."""
+    (``wave.time`` in s) and ``sensed_pressure`` (mmHg); of a hybrid the lowest and the
+    highest of every quantity its residual was asked with, ``learned.*``."""
 
     indices: Indices
 
@@ -38,4 +41,9 @@ class Seen(eqx.Module):
                     found[f"{WAVE}{quantity}.{name}"] = wave
         arterial = beat.observed.pressure["systemic_arteries"]
         found[SENSED] = beat_mean(beat.t, arterial)
+        if isinstance(getattr(circulation, "correction", None), NeuralResidual):
+            asked = visited(circulation, beat)
+            for k, name in enumerate(circulation.correction.range.names):
+                found[f"{LEARNED}low.{name}"] = jnp.min(asked[:, k])
+                found[f"{LEARNED}high.{name}"] = jnp.max(asked[:, k])
         return found

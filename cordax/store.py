@@ -41,8 +41,14 @@ class StoreError(ValueError):
     """A twin folder that cannot be written or read, and what to do."""
 
 
-def save(folder: str | Path, payload: dict[str, Any], *, force: bool = False) -> None:
-    """Writes a payload as a twin folder.
+def save(
+    folder: str | Path,
+    payload: dict[str, Any],
+    *,
+    force: bool = False,
+    more: Callable[[Path], None] | None = None,
+) -> None:
+    """Writes a payload as a twin folder; ``more`` writes other files into it.
 
     **Raises** FileExistsError where the folder exists and `force` is not set,
     StoreError for what cannot be stored, OSError where the disk refuses.
@@ -63,6 +69,8 @@ def save(folder: str | Path, payload: dict[str, Any], *, force: bool = False) ->
         }
         text = json.dumps(head | plain, indent=1, allow_nan=False, ensure_ascii=False)
         (temporary / _JSON).write_text(text + "\n", encoding="utf-8")
+        if more is not None:
+            more(temporary)
 
 
 def load(folder: str | Path) -> dict[str, Any]:

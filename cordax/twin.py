@@ -23,15 +23,20 @@ from calibration.lanes import VALUE_LANES, in_chunks, predict_many
 from calibration.misfit import Problem
 from calibration.posterior import Posterior, sample_fit
 from cordax import build, store
+from cordax.hybrid import flag, hybrid_part, input_rows, moved_in_words
 from cordax.record import Record, from_payload
-from cordax.seen import SENSED, WAVE
+from cordax.seen import LEARNED, SENSED, WAVE
+from learned import storage
+from learned.storage import Learned
+from physio.compose import mechanistic
 from physio.hemodynamics.baroreflex import LOOP_GAIN_AT_UNIT_GAIN, Baroreflex
 from physio.hemodynamics.indices import UNITS
-from physio.parameters import parameters
+from physio.parameters import parameters, replace
 
 DRAWS = 255  # with the most probable one, whole chunks of lanes
 STARTS = 6
 _ASKED = "whatifs"  # folder of the what-ifs asked, inside the twin's
+_RESIDUAL = "residual.h5"  # the learned part, inside the twin's folder
 ESS = 1000.0  # effective draws of the posterior, from which DRAWS are resampled
 Progress = Callable[[str, float], None]
 
@@ -43,11 +48,13 @@ def _silent(phase: str, share: float) -> None:
 @dataclass(frozen=True)
 class Draw:
     """What is kept of the beats of draws: indices, predictions of the observations,
-    waves by phase, the mean pressure that the reflex senses; draws come first."""
+    waves by phase, how far a residual was asked, the mean pressure that the reflex
+    senses; draws come first."""
 
     features: dict[str, np.ndarray]
     values: tuple[np.ndarray, ...]
     waves: dict[str, np.ndarray]
+    learned: dict[str, np.ndarray]
     sensed: np.ndarray
     ok: np.ndarray
 
@@ -55,7 +62,8 @@ class Draw:
 def _draws(features: dict[str, Any], values: tuple[Any, ...], ok: Any) -> Draw:
     waves = {k.removeprefix(WAVE): v for k, v in features.items() if k.startswith(WAVE)}
     scalars = {k: v for k, v in features.items() if k in UNITS}
-    return Draw(scalars, values, waves, features[SENSED], ok)
+    learned = {k: v for k, v in features.items() if k.startswith(LEARNED)}
+    return Draw(scalars, values, waves, learned, features[SENSED], ok)
 
 
 @eqx.filter_jit
@@ -64,10 +72,7 @@ def _treated(problem: Problem, treatment: Any, z: Array, gain: Array, sensed: Ar
 
     def one(z: Array, gain: Array, sensed: Array) -> tuple[dict[str, Array], Array]:
         model, experiment, _ = problem.pushed(z)
-        reflex = Baroreflex(gain, sensed)
-        awake = eqx.tree_at(
-            lambda m: m.reflex, model, reflex, is_leaf=lambda x: x is None
-        )
+        awake = replace(model, "reflex", Baroreflex(gain, sensed))
         periodic, after = experiment.beat(treatment(awake))
         features = experiment.features(after, periodic.system)
         return features, periodic.ok & after.ok
@@ -86,6 +91,8 @@ class Twin:
 
     ``z`` is the most probable vector of free parameters, ``draws`` (n_draw, n_z) and
     ``gains`` (n_draw,) equally weighted samples of them and of the reflex's gain.
+    ``residual`` is the learned part where there is one, ``plain_z`` the most probable
+    vector without it.
     """
 
     record: Record
@@ -98,6 +105,8 @@ class Twin:
     diagnostics: dict[str, Any]
     seed: int
     asked: list[dict[str, Any]] = field(default_factory=list)
+    residual: Learned | None = None
+    plain_z: Float[np.ndarray, " n_z"] | None = None
 
     @property
     def problem(self) -> Problem:
@@ -116,6 +125,16 @@ class Twin:
         z = np.concatenate([self.z[None], self.draws])
         start = np.tile(np.asarray(self.problem.start()), (len(z), 1))
         _, seen = predict_many(self.problem, z, start)
+        return _draws(seen.features, seen.values, seen.ok)
+
+    @cached_property
+    def mechanistic_rest(self) -> Draw:
+        """The beats of the same draws without the learned part."""
+        s = self.start
+        plain = Problem(mechanistic(s.model), s.space, s.observations, s.experiment)
+        z = np.concatenate([self.z[None], self.draws])
+        start = np.tile(np.asarray(plain.start()), (len(z), 1))
+        _, seen = predict_many(plain, z, start)
         return _draws(seen.features, seen.values, seen.ok)
 
     @property
@@ -174,7 +193,7 @@ class Twin:
                     "change": _spread(pair[1] - pair[0]),
                 }
             )
-        found = {
+        found: dict[str, Any] = {
             "rows": rows,
             "reflex": self.reflex,
             "draws": int(good[1:].sum()),
@@ -182,6 +201,11 @@ class Twin:
         }
         title = " and ".join(map(str, parsed))
         kept = {"title": title, **found, "waves": after.waves, "good": good}
+        if self.residual is not None:
+            kept["learned"] = after.learned
+            inputs = input_rows(self.residual, after.learned, good)
+            found["learned"] = [asdict(row) for row in inputs]
+            found["flag"] = flag(inputs)
         titles = [a["title"] for a in self.asked]
         place = titles.index(title) if title in titles else len(titles)
         self.asked[place : place + 1] = [kept]
@@ -199,7 +223,15 @@ class Twin:
             "verdict": list(self.verdict),
             "diagnostics": self.diagnostics,
             "reflex": self.reflex,
+            **self._learned_summary(),
         }
+
+    def _learned_summary(self) -> dict[str, Any]:
+        part = hybrid_part(self)
+        if part is None:
+            return {}
+        told = [flag(part.inputs), moved_in_words(part.moved)]
+        return {"learned": asdict(part) | {"said": [line for line in told if line]}}
 
     def report_data(self) -> Any:
         """What the report shows, what-ifs asked so far included."""
@@ -237,9 +269,16 @@ class Twin:
             "diagnostics": self.diagnostics,
             "seed": self.seed,
             "versions": versions(),
+            "residual": None if self.residual is None else _mark(self.residual),
         }
-        store.save(folder, payload, force=force)
+        if self.plain_z is not None:
+            payload["z"]["without_residual"] = self.plain_z
+        store.save(folder, payload, force=force, more=self._keep_residual)
         self.keep(folder)
+
+    def _keep_residual(self, folder: Path) -> None:
+        if self.residual is not None:
+            storage.save(folder / _RESIDUAL, self.residual)
 
     def keep(self, folder: str | Path) -> None:
         """Add the what-ifs asked to the twin's folder, for its report."""
@@ -255,17 +294,41 @@ class Twin:
         """
         payload = store.load(folder)
         record = from_payload(payload["record"])
-        start = build.start(record, model=model)
+        residual = _residual(Path(folder), payload.get("residual"))
+        start = build.start(record, model=model, residual=residual)
         z = {k: np.asarray(v, float) for k, v in payload["z"].items()}
         twin = cls(
             record, start, z["most_probable"], z["draws"],
             np.asarray(payload["draws"]["reflex.gain"]), z["sd_ratio"],
             tuple(payload["verdict"]), payload["diagnostics"], payload["seed"],
+            residual=residual, plain_z=z.get("without_residual"),
         )  # fmt: skip
         _same_leaves(twin.model, payload["model"]["leaves"], Path(folder))
         kept = sorted((Path(folder) / _ASKED).glob("*.h5"))
         twin.asked.extend(store.load_part(path) for path in kept)
         return twin
+
+
+def _mark(residual: Learned) -> str:
+    """What tells one learned part from another."""
+    arrays = eqx.filter(residual.part, eqx.is_array)
+    return storage.digest(*jax.tree.leaves(arrays))
+
+
+def _residual(folder: Path, mark: str | None) -> Learned | None:
+    """The learned part of a twin folder; ``StoreError`` where it is not its own."""
+    if mark is None:
+        return None
+    again = f"Calibrate again: cordax fit PATIENT --residual FILE -o {folder} --force"
+    try:
+        found = storage.load(folder / _RESIDUAL)
+    except (FileNotFoundError, storage.LearnedError) as error:
+        raise store.StoreError(f"{error} {again}") from None
+    if _mark(found) != mark:
+        raise store.StoreError(
+            f"{folder / _RESIDUAL} is not what this twin was calibrated with. {again}"
+        )
+    return found
 
 
 def _same_leaves(model: Any, stored: dict[str, float], folder: Path) -> None:
@@ -302,8 +365,9 @@ def _diagnostics(found: Fit, posterior: Posterior) -> dict[str, Any]:
 
 
 def _made(
-    record: Record, start: build.Start, found: Fit, posterior: Posterior, seed: int
-) -> Twin:
+    record: Record, start: build.Start, found: Fit, posterior: Posterior, seed: int,
+    plain: Fit | None, residual: Learned | None,
+) -> Twin:  # fmt: skip
     key = jax.random.fold_in(jax.random.key(seed), 2)
     normal = jax.random.normal(key, (posterior.z.shape[0],))
     return Twin(
@@ -316,18 +380,24 @@ def _made(
         verdict=(*found.verdict, *posterior.verdict),
         diagnostics=_diagnostics(found, posterior),
         seed=seed,
+        residual=residual,
+        plain_z=None if plain is None else np.asarray(plain.z),
     )
 
 
 def fitted(
-    records: Sequence[Record], *, seed: int = 20260101, progress: Progress = _silent
+    records: Sequence[Record],
+    *,
+    seed: int = 20260101,
+    progress: Progress = _silent,
+    residual: Learned | None = None,
 ) -> list[Fit | None]:
     """The fits of several patients, those of one kind as one batch.
 
     Patients are of one kind where the same was measured in them and the same is free.
     None for one that is alone of its kind: ``calibrate`` fits it by itself.
     """
-    starts = [build.start(record) for record in records]
+    starts = [build.start(record, residual=residual) for record in records]
     groups: dict[Any, list[int]] = {}
     for k, s in enumerate(starts):
         kind = jax.tree.structure((s.model, s.space, s.observations, s.experiment))
@@ -353,14 +423,18 @@ def calibrate(
     seed: int = 20260101,
     progress: Progress = _silent,
     found: Fit | None = None,
+    residual: Learned | None = None,
 ) -> Twin:
     """A twin of a patient record: fit (or ``found``), posterior draws, diagnostics.
+
+    With a learned ``residual`` the circulation is a hybrid, and the fit is made once
+    more without it to tell which parameters moved.
 
     Raises ``ValueError`` where no start reaches a periodic beat. A
     ``KeyboardInterrupt`` while sampling carries the twin that Laplace's
     approximation gives as ``twin``.
     """
-    start = build.start(record)
+    start = build.start(record, residual=residual)
     key = jax.random.key(seed)
 
     def told(iteration: int, objective: float) -> None:
@@ -373,6 +447,13 @@ def calibrate(
         )  # fmt: skip
     if not found.ok:
         raise ValueError(f"{record.id}: {' '.join(found.verdict)}")
+    plain = None
+    if residual is not None:
+        model = mechanistic(start.model)
+        plain = fit(
+            model, start.space, start.observations, start.experiment,
+            starts=STARTS, key=jax.random.fold_in(key, 0),
+        )  # fmt: skip
     try:
         posterior = sample_fit(
             found, key=jax.random.fold_in(key, 1), draws=DRAWS, ess=ESS,
@@ -383,6 +464,6 @@ def calibrate(
             found, key=jax.random.fold_in(key, 1), method="laplace", draws=DRAWS
         )
         interrupted: Any = stop
-        interrupted.twin = _made(record, start, found, rough, seed)
+        interrupted.twin = _made(record, start, found, rough, seed, plain, residual)
         raise
-    return _made(record, start, found, posterior, seed)
+    return _made(record, start, found, posterior, seed, plain, residual)

@@ -14,17 +14,23 @@ from jaxtyping import Array, Float, PyTree
 
 
 def orthogonality(
-    effect: Float[Array, " n_r"], directions: Float[Array, "n_r n_z"]
+    effect: Float[Array, " n_r"],
+    directions: Float[Array, "n_r n_z"],
+    *,
+    ridge: float = 0.0,
 ) -> Float[Array, ""]:
     """Share of a residual's effect that the physics parameters could have explained.
 
-    |P e|^2 / |e|^2, P the projection on the columns of ``directions``; 0 where e
-    vanishes. Zero where the residual tells what no parameter does.
+    e'D (D'D + ridge I)^-1 D'e / |e|^2 with D the ``directions``; 0 where e vanishes.
+    Zero where the residual tells what no parameter does. ``ridge=1`` counts what
+    parameters with a standard normal prior would explain, where they are more than the
+    observations.
     """
     n = directions.shape[1]
     gram = directions.T @ directions
     # columns may be parallel: a billionth of their mean square keeps the solve sound
     gram = gram + 1e-9 * (jnp.trace(gram) / n + 1e-30) * jnp.eye(n, dtype=gram.dtype)
+    gram = gram + ridge * jnp.eye(n, dtype=gram.dtype)
     along = directions.T @ effect
     inside = along @ jnp.linalg.solve(gram, along)
     return inside / (effect @ effect + 1e-30)

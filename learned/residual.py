@@ -12,15 +12,16 @@ membrane current.
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from learned.network import Network, network
 from learned.ranges import Range
-from physio.compose import AbstractCorrection
+from physio.compose import AbstractCorrection, Augmented
 from physio.parameters import get
-from physio.system import Inputs, State
+from physio.system import Inputs, State, Trajectory
 
 _STATE, _PARAMETER = "state.", "parameter."
 
@@ -43,6 +44,14 @@ def look_up(
             raise KeyError(f"{name}: there is {', '.join(known)}, not {step!r}.")
         tree = known[step]
     return jnp.asarray(tree)
+
+
+def visited(
+    model: Augmented, run: Trajectory, inputs: Inputs = None
+) -> Float[Array, "n_t *node n_in"]:
+    """The quantities a hybrid's residual is asked with along a run, in their units."""
+    base, correction = model.base, model.correction
+    return jax.vmap(lambda t, y: correction.inputs(base, t, y, inputs))(run.t, run.y)
 
 
 class NeuralResidual(AbstractCorrection):

@@ -6,6 +6,7 @@ base, so an intervention or a fit written for the base applies to the sum.
 
 import abc
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -60,6 +61,19 @@ def _added(rate: Any, extra: Any) -> Any:
     return dataclasses.replace(rate, **changes)
 
 
+def mechanistic(model: Any) -> Any:
+    """The innermost base: the model without what was added to it."""
+    return mechanistic(model.base) if isinstance(model, Augmented) else model
+
+
+def through(model: Any, change: Callable[[Any], Any]) -> Any:
+    """The model with its innermost base changed."""
+    if not isinstance(model, Augmented):
+        return change(model)
+    base = through(model.base, change)
+    return Augmented(base, model.correction, model.into)
+
+
 def _shifted(gate: Any, rate: Array) -> Any:
     """A gate whose rate has another added: its steady state stays within 0 and 1."""
     steady = gate.steady
@@ -80,8 +94,9 @@ class Augmented(AbstractRegulated):
     voltage is minus a current (uA/uF), entered in ``currents`` as ``correction``; what
     it adds to a gate shifts that gate's steady state, the rest joins ``rates``.
     ``into`` may return a dict of the states it reaches alone. A gate's steady state
-    stays within 0 and 1. A cell's methods know no time: the correction then gets t = NaN and inputs None, and one that uses t ends in
-    NaN. What depends on time is a stimulus.
+    stays within 0 and 1. A cell's methods know no time: the correction then gets
+    t = NaN and inputs None, and one that uses t ends in NaN. What depends on time is a
+    stimulus.
     """
 
     base: Any = eqx.field(metadata=TRANSPARENT)
@@ -97,7 +112,8 @@ class Augmented(AbstractRegulated):
     def rate(
         self, forcing: PyTree, t: Float[Array, ""], y: State, inputs: Inputs
     ) -> State:
-        return _added(self.base.rate(forcing, t, y, inputs), self._tangent(t, y, inputs))
+        rate = self.base.rate(forcing, t, y, inputs)
+        return _added(rate, self._tangent(t, y, inputs))
 
     def _tangent(self, t: Float[Array, ""], y: State, inputs: Inputs) -> PyTree:
         if isinstance(self.correction, AbstractCorrection):

@@ -141,9 +141,9 @@ def _stepper(
 ) -> Callable[[Array, State], State]:
     """A function (index, y) -> y one step later, over given times.
 
-    ``begin(t, y)`` gives the field of the step that starts there. The loop carries the state's named parts, not one flat vector: a population
-    (``vmap``) then runs twice as fast, a single beat as fast. ``rolled`` steps are
-    loops over their stages.
+    ``begin(t, y)`` gives the field of the step that starts there. The loop carries the
+    state's named parts, not one flat vector: a population (``vmap``) then runs twice as
+    fast, a single beat as fast. ``rolled`` steps are loops over their stages.
     """
     table = _tabulate(system, times, inputs)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cordax.cli import bench, calibrate, check, ep, mesh, records, twins
+from cordax.cli import bench, calibrate, check, ep, learn, mesh, records, twins
 from cordax.cli.show import Refused, err
 
 _EPILOG = "For research; not a medical device. cordax VERB --help explains each verb."
@@ -67,6 +67,7 @@ app.command("report")(twins.report)
 app.command("export")(twins.export)
 app.command("patients")(records.patients)
 app.add_typer(records.app, name="record")
+app.add_typer(learn.app, name="learn")
 app.add_typer(bench.app, name="bench")
 app.add_typer(mesh.app, name="mesh")
 app.add_typer(ep.app, name="ep")

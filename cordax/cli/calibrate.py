@@ -33,6 +33,10 @@ def fit(
         Path,
         typer.Option("--output", "-o", metavar="DIR", help="The twin folder to make."),
     ],
+    residual: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A learned residual: cordax learn residual."),
+    ] = None,
     seed: Seed = DEFAULT_SEED,
     force: Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -49,6 +53,8 @@ def fit(
 
       cordax fit anna.toml bert.toml periop -o ward --seed 7
 
+      cordax fit anna.toml -o anna --residual ward.residual
+
     Ctrl-C keeps what is finished: twins already calibrated stay in DIR.
     """
     records = _records(patients)
@@ -59,15 +65,20 @@ def fit(
     from cordax.twin import calibrate, fitted
 
     cordax.setup()
+    learned = None
+    if residual is not None:
+        from learned.storage import load
+
+        learned = load(residual)
     summaries = {}
     fits = [None]
     if len(records) > 1:
         with progress("all together", quiet=quiet) as step:
-            fits = fitted(records, seed=seed, progress=step)
+            fits = fitted(records, seed=seed, progress=step, residual=learned)
     for record, folder, found in zip(records, folders, fits, strict=True):
         for warning in record.warnings:
             err.print(str(warning), highlight=False, markup=False, soft_wrap=True)
-        one = partial(calibrate, found=found)
+        one = partial(calibrate, found=found, residual=learned)
         twin = _calibrate(one, record, folder, seed, force, quiet)
         summaries[str(folder)] = twin.summary()
         if not json:
@@ -187,7 +198,28 @@ def _print_summary(summary: dict[str, Any], name: str) -> None:
         header = ["Measurement", "Value ± sd", "Predicted (90 %)", "Residual/sd", ""]
         table(name, header, rows)
     _print_parameters(summary.get("parameters", ()))
+    if "learned" in summary:
+        _print_added(summary["learned"])
     for line in summary.get("verdict", ()):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_added(learned: dict[str, Any]) -> None:
+    """What the residual adds, by index, and what it moved."""
+    from cordax.report_parts import unit, words
+
+    rows = [
+        [
+            words(r["name"]),
+            unit(r["unit"]),
+            spread(r["value"]),
+            spread(r["added"], True),
+        ]
+        for r in learned["added"]
+    ]
+    header = ["Index", "Unit", "Hybrid (90 %)", "Of it the residual's"]
+    table("What the learned residual adds", header, rows)
+    for line in learned["said"]:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -93,6 +93,8 @@ def print_whatif(title: str, found: dict[str, Any]) -> None:
     ]
     header = ["Index", "Unit", "Before", "After", "Change"]
     table(f"{title} (reflex {found['reflex']})", header, rows)
+    if found.get("flag"):
+        out.print(found["flag"], highlight=False, markup=False, soft_wrap=True)
 
 
 def report(

@@ -52,15 +52,22 @@ class Exchange(eqx.Module):
 def exchange(model: Circulation, *paths: Sequence[str]) -> Exchange:
     """Flows along paths (from, to) of compartments by name.
 
-    Raises ``KeyError`` for a compartment the circulation does not have.
+    Raises ``KeyError`` for a compartment the circulation does not have, ``ValueError``
+    for one behind the aortic valve: stroke volume is what that one passes on.
     """
     names = tuple(model.compartments)
+    valve = model.connections.get("aortic_valve")
     matrix = np.zeros((len(names), len(paths)))
     for k, path in enumerate(paths):
         for name, share in zip(path, (-1.0, 1.0), strict=True):
             if name not in names:
                 raise KeyError(
                     f"{name!r} is not a compartment; there are {', '.join(names)}."
+                )
+            if valve is not None and name == valve.target:
+                raise ValueError(
+                    f"A correction may not reach {name}: what it passes on is read as "
+                    "stroke volume. Take the next compartment."
                 )
             matrix[names.index(name), k] += share
     return Exchange(names, tuple(map(tuple, matrix.tolist())), model.implied)

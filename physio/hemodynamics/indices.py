@@ -10,6 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from physio.compose import mechanistic
 from physio.system import Trajectory
 from physio.units import ML_PER_L, MS_PER_S, PERCENT, S_PER_MIN, WOOD_PER_MMHG_S_PER_ML
 
@@ -133,7 +134,7 @@ def net_volume(beat: Trajectory, circulation: Any, name: str) -> Float[Array, ""
     The flow through a valve has steep flanks, so the derivative of its sum over steps
     is wrong by a tenth; the other flows at its target are smooth.
     """
-    links, flow = circulation.connections, beat.observed.flow
+    links, flow = mechanistic(circulation).connections, beat.observed.flow
     target = links[name].target
     stored = beat.observed.volume[target]
     total = stored[-1] - stored[0]
@@ -233,6 +234,7 @@ def summarize(
     circulation does not have (a valve, coronary vessels) are left out. Output and
     stroke volume are the net forward flow through the aortic valve.
     """
+    circulation = mechanistic(circulation)
     t, seen = beat.t, beat.observed
     p, v, q = seen.pressure, seen.volume, seen.flow
     period = t[-1] - t[0]

@@ -10,8 +10,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import ArrayLike, Float
 
+from physio.compose import through
 from physio.hemodynamics.devices import Defect, RotaryPump, peep_from_cmh2o
 from physio.interventions import Intervention, scale, set_to, shift, then
+from physio.parameters import replace
 
 Dose = Float[ArrayLike, ""]
 
@@ -109,6 +111,9 @@ class _WithConnection(eqx.Module):
     connection: Any
 
     def __call__(self, circulation: Any) -> Any:
+        return through(circulation, self._added)
+
+    def _added(self, circulation: Any) -> Any:
         if self.name in circulation.connections:
             raise ValueError(f"The circulation already has a {self.name!r}.")
         connections = {**circulation.connections, self.name: self.connection}
@@ -140,10 +145,7 @@ class _Peep(eqx.Module):
     pressure: Any
 
     def __call__(self, circulation: Any) -> Any:
-        return eqx.tree_at(
-            lambda m: m.airway, circulation, peep_from_cmh2o(self.pressure),
-            is_leaf=lambda x: x is None,
-        )  # fmt: skip
+        return replace(circulation, "airway", peep_from_cmh2o(self.pressure))
 
 
 def peep(pressure: Dose) -> Intervention:

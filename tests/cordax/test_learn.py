@@ -1,0 +1,212 @@
+"""`cordax learn residual` and a twin that uses what was learned."""
+
+import json
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cordax.cli.app import run as main
+from cordax.hybrid import InputRow, MovedRow, flag, input_rows, moved_in_words
+from cordax.store import StoreError
+from cordax.twin import Twin
+from learned import storage
+from learned.ranges import Range
+from learned.residual import neural_residual
+from learned.storage import Learned
+from physio import settle
+from physio.compose import mechanistic
+from physio.hemodynamics.exchange import exchange
+from physio.hemodynamics.states import named_state
+from physio.hemodynamics.treatments import lvad, peep
+
+RECORD = """
+[patient]
+id = "{name}"
+age_years = 45
+sex = "male"
+height_cm = 178
+weight_kg = 78
+condition = ["healthy", "awake"]
+
+[measurements]
+arterial_pressure_site = "aortic"
+heart_rate_bpm = {rate}
+systolic_pressure_mmhg = {systolic}
+diastolic_pressure_mmhg = {diastolic}
+central_venous_pressure_mmhg = {venous}
+cardiac_output_l_min = {output}
+"""
+
+
+def ward(folder, n):
+    folder.mkdir()
+    for k in range(n):
+        text = RECORD.format(
+            name=f"p{k}", rate=60 + 3 * k, systolic=110 + 4 * k, diastolic=70 + 2 * k,
+            venous=3 + 0.5 * k, output=5.0 + 0.3 * k,
+        )  # fmt: skip
+        (folder / f"p{k}.toml").write_text(text)
+    return folder
+
+
+def learned_by_hand():
+    base = named_state("healthy_man", reflex=False)
+    box = Range(
+        ("pressure.systemic_veins",), ("mmHg",), np.array([2.0]), np.array([9.0])
+    )
+    made = neural_residual(box, {"flow": ("mL/s", 10.0)}, key=jax.random.key(0))
+    last = lambda r: r.network.biases[-1]  # noqa: E731 (a tree_at lens)
+    made = eqx.tree_at(last, made, jnp.array([0.5]))
+    into = exchange(base, ("systemic_veins", "right_atrium"))
+    return Learned(made, into, "Circulation", {"patients": 9})
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda p: p / "nowhere", "There is no"),
+        (lambda p: (p / "a.csv", (p / "a.csv").write_text("x"))[0], "is a file"),
+        (lambda p: ((p / "empty").mkdir(), p / "empty")[1], "holds no patient record"),
+        (lambda p: ward(p / "two", 2), "holds 2 patients: 4 or more"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_told(tmp_path, capsys, make, said):
+    target = tmp_path / "out.residual"
+    assert main(["learn", "residual", str(make(tmp_path)), "-o", str(target)]) == 1
+    assert said in capsys.readouterr().err
+    assert not target.exists()
+
+
+def test_one_patient_twice_is_refused(tmp_path, capsys):
+    folder = ward(tmp_path / "ward", 4)
+    (folder / "again.toml").write_text((folder / "p0.toml").read_text())
+    assert main(["learn", "residual", str(folder), "-o", str(tmp_path / "r")]) == 1
+    assert "must not be both learned from and held out" in capsys.readouterr().err
+
+
+def test_a_wrong_record_is_named(tmp_path, capsys):
+    folder = ward(tmp_path / "ward", 4)
+    text = (folder / "p2.toml").read_text()
+    (folder / "p2.toml").write_text(
+        text.replace("_pressure_mmhg = 118", "_pressure_mmhg = nan")
+    )
+    assert main(["learn", "residual", str(folder), "-o", str(tmp_path / "r")]) == 1
+    assert "p2.toml" in capsys.readouterr().err
+
+
+def test_an_existing_file_is_not_replaced(tmp_path, capsys):
+    (tmp_path / "r").write_text("kept")
+    assert main(["learn", "residual", str(tmp_path), "-o", str(tmp_path / "r")]) == 2
+    assert (tmp_path / "r").read_text() == "kept"
+
+
+def test_fit_refuses_a_residual_that_is_not_one(tmp_path, capsys):
+    (tmp_path / "r").write_text("hello")
+    command = ["fit", "healthy", "-o", str(tmp_path / "t"), "--residual"]
+    assert main([*command, str(tmp_path / "r")]) == 1
+    assert "not a file of cordax" in capsys.readouterr().err
+    assert main([*command, str(tmp_path / "none")]) == 1
+    assert "There is no file" in capsys.readouterr().err
+    alien = Learned(learned_by_hand().part, None, "TenTusscher2006", {})
+    storage.save(tmp_path / "alien", alien)
+    assert main([*command, str(tmp_path / "alien")]) == 1
+    assert not (tmp_path / "t").exists()
+
+
+def test_treatments_reach_through_a_hybrid_to_its_base():
+    hybrid = learned_by_hand().onto(named_state("healthy_man", reflex=False))
+    supported = lvad(9000.0)(peep(5.0)(hybrid))
+    assert "lvad" in mechanistic(supported).connections
+    assert mechanistic(supported).airway is not None
+    assert eqx.tree_equal(supported.correction, hybrid.correction)
+    assert bool(settle(supported, steps_per_beat=150).ok)
+
+
+def test_stroke_volume_cannot_be_reached_by_a_correction():
+    base = named_state("healthy_man", reflex=False)
+    with pytest.raises(ValueError, match="may not reach aortic_root"):
+        exchange(base, ("aortic_root", "systemic_veins"))
+
+
+def test_the_flag_says_how_many_draws_left_the_range():
+    seen = {
+        "learned.low.pressure.systemic_veins": np.array([3.0, 1.0, 4.0, 5.0]),
+        "learned.high.pressure.systemic_veins": np.array([5.0, 5.0, 9.7, 6.0]),
+    }
+    rows = input_rows(learned_by_hand(), seen, np.array([True, True, True, True]))
+    assert rows[0].outside == 0.5 and rows[0].seen == (1.0, 9.7)
+    assert rows[0].excess == pytest.approx(1.0 / 7.0)
+    assert "In 50 % of the draws pressure.systemic_veins" in flag(rows)
+    inside = input_rows(learned_by_hand(), seen, np.array([True, False, False, True]))
+    assert flag(inside) == ""
+    assert isinstance(rows[0], InputRow)
+
+
+def test_what_moved_is_said_in_sd():
+    far = MovedRow("systemic.resistance", "mmHg s/mL", 1.0, 1.2, 0.8)
+    near = MovedRow("systemic_veins.unstressed_volume", "mL", 3.0, 3.0, 0.01)
+    assert "systemic.resistance (+0.8 sd)" in moved_in_words((far, near))
+    assert "No mechanistic parameter moved" in moved_in_words((near,))
+
+
+@pytest.mark.slow
+def test_from_a_ward_to_a_report(tmp_path, capsys):
+    folder, file = ward(tmp_path / "ward", 5), tmp_path / "ward.residual"
+    learn = [
+        "learn",
+        "residual",
+        str(folder),
+        "-o",
+        str(file),
+        "--steps",
+        "4",
+        "--json",
+    ]
+    assert main(learn) == 0
+    told = json.loads(capsys.readouterr().out)["training"]
+    assert told["patients"] == 5 and told["held_out"] == 1
+    assert not file.with_name("ward.residual.training").exists()
+
+    twin_folder = tmp_path / "twin"
+    fit = [
+        "fit",
+        str(folder / "p1.toml"),
+        "-o",
+        str(twin_folder),
+        "--residual",
+        str(file),
+    ]
+    assert main(fit) == 0
+    said = capsys.readouterr().out
+    assert "What the learned residual adds" in said
+    assert main(["whatif", str(twin_folder), "haemorrhage=1500mL"]) == 0
+    # far outside the ward's venous pressures: the flag is on the screen
+    assert "leaves the range the residual was learned in" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert main(["report", str(twin_folder)]) == 0
+    page = (twin_folder / "report.html").read_text()
+    assert "The learned part" in page and "What the residual adds" in page
+    assert "What moved" in page and "haemorrhage" in page
+
+    twin = Twin.load(twin_folder)
+    assert twin.residual is not None and twin.plain_z is not None
+    assert any("learned residual adds flows" in a for a in twin.start.assumptions)
+    added = twin.summary()["learned"]["added"]
+    changed = {row["name"]: row["added"][0] for row in added}
+    both = (
+        twin.rest.features["cardiac_output"]
+        - twin.mechanistic_rest.features["cardiac_output"]
+    )
+    assert changed["cardiac_output"] == pytest.approx(float(np.median(both[1:])))
+
+    other = learned_by_hand()
+    storage.save(twin_folder / "residual.h5", other)
+    with pytest.raises(StoreError, match="not what this twin was calibrated with"):
+        Twin.load(twin_folder)
+    (twin_folder / "residual.h5").unlink()
+    with pytest.raises(StoreError, match="Calibrate again"):
+        Twin.load(twin_folder)

@@ -125,7 +125,7 @@ def predict(
         if isinstance(o, Waveform):
             values.append(_wave(o, beat, experiment, nuisances or {}))
         else:
-            values.append(at_site.get(o.site, features)[o.kind])
+            values.append(o.observed(at_site.get(o.site, features)[o.kind]))
     state = ravel_pytree(periodic.state)[0]
     ok = periodic.ok & beat.ok
     return Prediction(tuple(values), features, state, ok)

@@ -124,7 +124,9 @@ class Observation(eqx.Module):
     ``kind`` is a key of the experiment's features (``systolic_pressure``,
     ``cardiac_output``, ...), in whose ``unit`` value and sd are. ``site`` is where an
     arterial pressure was taken: away from the aorta it passes a transfer element.
-    ``discrepancy_sd=None`` takes the default of the kind.
+    ``discrepancy_sd=None`` takes the default of the kind. What is compared with the
+    value is ratio x simulated + bias: 1 and 0 unless a learned discrepancy says
+    otherwise (``calibration.discrepancy``).
     """
 
     kind: str = eqx.field(static=True)
@@ -134,6 +136,8 @@ class Observation(eqx.Module):
     site: str = eqx.field(static=True)
     discrepancy_sd: Array
     role: str = eqx.field(static=True)
+    ratio: Array
+    bias: Array
 
     def __init__(
         self,
@@ -144,10 +148,14 @@ class Observation(eqx.Module):
         site: str = "",
         discrepancy_sd: ArrayLike | None = None,
         role: str | None = None,
+        *,
+        ratio: ArrayLike = 1.0,
+        bias: ArrayLike = 0.0,
     ):
         """``role=None``: a check for what is derived, else a likelihood term."""
         self.kind, self.unit, self.site = kind, unit, site
         self.value, self.sd = number(value), number(sd)
+        self.ratio, self.bias = number(ratio), number(bias)
         if discrepancy_sd is None:
             discrepancy_sd = default_discrepancy(kind, site, float(self.value))
         self.discrepancy_sd = number(discrepancy_sd)
@@ -165,6 +173,10 @@ class Observation(eqx.Module):
     def label(self) -> str:
         """Its name in results: ``systolic_pressure@radial``."""
         return f"{self.kind}@{self.site}" if self.site else self.kind
+
+    def observed(self, simulated: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """What is expected of the measurement where the model has ``simulated``."""
+        return self.ratio * simulated + self.bias
 
     @property
     def values(self) -> Float[Array, "*shape"]:
@@ -279,6 +291,7 @@ def as_check(observation: Observation) -> Observation:
     return Observation(
         observation.kind, observation.value, observation.sd, observation.unit,
         observation.site, observation.discrepancy_sd, "check",
+        ratio=observation.ratio, bias=observation.bias,
     )  # fmt: skip
 
 

@@ -22,6 +22,8 @@ from calibration.fit import Fit, fit_many
 from calibration.misfit import Experiment, Problem, predict, residuals
 from calibration.observations import Observation, Observations
 from cordax import build, record
+from cordax.bench import fluid_table, fluid_twin
+from cordax.bench.fluid_response import BOLUS
 from cordax.record import Record
 from learned import storage
 from learned.cohort import FEWEST
@@ -47,12 +49,28 @@ _NORM, _ORTHOGONAL = 0.3, 0.3  # penalties: of the mean square flow, of what z e
 Say = Callable[[str, float], None]
 
 
+class Response(eqx.Module):
+    """What a fluid challenge changed: one entry per patient on the first axis.
+
+    ``change`` of MAP, SV and CVP with ``sd``, that of what was not measured so large
+    that it does not count; ``dose`` is what each was given.
+    """
+
+    change: Array
+    sd: Array
+    dose: fluid_twin.Dose
+
+
 @dataclass(frozen=True)
 class Cohort:
-    """Patients of one kind: fits of the mechanistic model, and what they are asked."""
+    """Patients of one kind: fits of the mechanistic model, and what they are asked.
+
+    ``response`` where a fluid challenge was measured too.
+    """
 
     ids: tuple[str, ...]
     fits: list[Fit]
+    response: Response | None = None
 
     @property
     def problems(self) -> list[Problem]:
@@ -61,19 +79,16 @@ class Cohort:
 
 
 def read(path: Path, *, seed: int, say: Say) -> Cohort:
-    """The cohort of a folder of records, each calibrated to the mechanistic model.
+    """The cohort of a folder of records or a table of fluid challenges (CSV).
 
-    Raises ``FileNotFoundError`` where there is none, ``ValueError`` for records of
-    more than one kind or fewer patients than can be split, ``RecordError`` naming
-    file and line for what is wrong in one.
+    Each patient is calibrated to the mechanistic model. Raises ``FileNotFoundError``
+    where there is none, ``ValueError`` for records of more than one kind or fewer
+    patients than can be split, and naming file and line for what is wrong in one.
     """
     if not path.exists():
         raise FileNotFoundError(f"There is no {path}.")
     if path.is_file():
-        raise ValueError(
-            f"{path} is a file. Name a folder of patient records (*.toml), one each; "
-            "make one record with: cordax record new FOLDER/anna.toml"
-        )
+        return _challenged(path, say)
     files = sorted(path.glob("*.toml"))
     if not files:
         raise ValueError(
@@ -88,12 +103,41 @@ def read(path: Path, *, seed: int, say: Say) -> Cohort:
             f"{path}: two records have the id {min(twice)!r}; a patient must not be "
             "both learned from and held out. Give each record its own id."
         )
-    if len(records) < FEWEST:
-        raise ValueError(
-            f"{path} holds {len(records)} patients: {FEWEST} or more are wanted, to "
-            "learn from some and be judged on others."
-        )
+    _require_enough(path, len(records))
     return Cohort(ids, _fitted(records, seed, say))
+
+
+def _require_enough(path: Path, patients: int) -> None:
+    if patients < FEWEST:
+        raise ValueError(
+            f"{path} holds {patients} patients: {FEWEST} or more are wanted, to learn "
+            "from some and be judged on others."
+        )
+
+
+def _challenged(path: Path, say: Say) -> Cohort:
+    """A table of fluid challenges, as ``cordax bench fluid-response`` reads it."""
+    if path.suffix.lower() != ".csv":
+        raise ValueError(
+            f"{path} is neither a folder of patient records (*.toml) nor a table of "
+            "fluid challenges (*.csv). A record is made by: cordax record new anna.toml"
+        )
+    patients = [p for p in fluid_table.read(path) if fluid_table.complete(p)]
+    _require_enough(path, len(patients))
+    priors = fluid_twin.frozen_priors()
+    fits = fluid_twin.calibrate(patients, priors, say)
+    change, sd = [], []
+    for p in patients:
+        pairs = [(p.after[n], p.before[n]) for n in fluid_table.PREDICTED.values()]
+        known = [a is not None and b is not None for a, b in pairs]
+        change.append([0.0 if a is None or b is None else a - b for a, b in pairs])
+        errors = [priors["discrepancy_sd"][name] for name in fluid_twin.VITAL]
+        sd.append([e if k else _UNKNOWN for e, k in zip(errors, known, strict=True)])
+    dose = fluid_twin.usual_dose(BOLUS, priors)
+    n = len(patients)
+    doses = jax.tree.map(lambda x: jnp.broadcast_to(x, (n,)), dose)
+    response = Response(jnp.asarray(change), jnp.asarray(sd), doses)
+    return Cohort(tuple(p.id for p in patients), fits, response)
 
 
 def _fitted(records: list[Record], seed: int, say: Say) -> list[Fit]:
@@ -164,6 +208,7 @@ class _Patient(eqx.Module):
     z: Array
     values: Array
     jacobian: Array
+    response: Response | None
 
 
 def _patients(cohort: Cohort) -> tuple[Any, Any]:
@@ -174,9 +219,14 @@ def _patients(cohort: Cohort) -> tuple[Any, Any]:
         values = [found.predictions[o.label] for o in found.problem.observations]
         flat = residuals(found.problem.observations, tuple(values))
         rows.append(
-            _Patient(arrays, found.state, found.z, flat, jnp.asarray(found.jacobian))
+            _Patient(
+                arrays, found.state, found.z, flat, jnp.asarray(found.jacobian), None
+            )
         )
     stacked = jax.tree.map(lambda *x: jnp.stack([jnp.asarray(v) for v in x]), *rows)
+    stacked = eqx.tree_at(
+        lambda p: p.response, stacked, cohort.response, is_leaf=lambda x: x is None
+    )
     return stacked, static
 
 
@@ -216,9 +266,22 @@ def _loss(static: Any, into: Any) -> Callable[..., Array]:
         taken = orthogonality(effect, patient.jacobian, ridge=1.0)
         # by its size: a share of nothing costs nothing
         cost = _ORTHOGONAL * taken * jnp.sum(effect**2)
-        return 0.5 * jnp.sum(misfit**2) + 0.5 * jnp.sum(z**2) + cost
+        fluid = _fluid_misfit(hybrid, experiment, patient)
+        return 0.5 * jnp.sum(misfit**2) + 0.5 * jnp.sum(z**2) + cost + fluid
 
     return loss
+
+
+def _fluid_misfit(hybrid: Any, experiment: Experiment, patient: Any) -> Array:
+    """Half the square of what a fluid challenge changed and the hybrid did not say."""
+    if patient.response is None:
+        return jnp.zeros(())
+    told = patient.response
+    before, after, _ = fluid_twin.challenge(
+        hybrid, experiment, patient.start, told.dose
+    )
+    change = jnp.stack([after[k] - before[k] for k in fluid_twin.VITAL.values()])
+    return 0.5 * jnp.sum(((change - told.change) / told.sd) ** 2)
 
 
 def _norm(residual: NeuralResidual, own: Array, data: Any) -> Array:

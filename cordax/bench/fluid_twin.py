@@ -46,7 +46,7 @@ _LANES = 16
 _ITERATIONS = 12
 _UNKNOWN = 1e4  # sd that takes a value not measured out of the likelihood
 _SWING = "log_breathing_swing"
-_VITAL = {
+VITAL = {
     "map": "mean_pressure",
     "sv": "stroke_volume",
     "cvp": "central_venous_pressure",
@@ -101,11 +101,11 @@ class Breathing(eqx.Module):
 
     breath: Float[Array, ""]
 
-    def __call__(self, beat: Trajectory, circulation: Circulation) -> dict[str, Array]:
+    def __call__(self, beat: Trajectory, circulation: Any) -> dict[str, Array]:
         seen = vitals(beat, circulation)
-        held = eqx.tree_at(
-            lambda m: m.airway.pressure_mmhg, circulation, replace_fn=self._inflate
-        )
+        airway = "airway.pressure_mmhg"
+        inflated = get(circulation, airway) + self.breath
+        held = replace(circulation, airway, inflated)
         start = jax.tree.map(lambda y: y[0], beat.y)
         periodic = settle(held, y0=start, steps_per_beat=_STEPS, max_iterations=12)
         after = periodic_beat(periodic, steps_per_beat=_STEPS)
@@ -113,9 +113,6 @@ class Breathing(eqx.Module):
         swing = jnp.log(seen["stroke_volume"] / stroke)
         seen[_SWING] = jnp.log(jnp.where(periodic.ok & (swing > 0.0), swing, jnp.nan))
         return seen
-
-    def _inflate(self, pressure: Array) -> Array:
-        return pressure + self.breath
 
 
 def _model(patient: Patient, priors: Priors) -> Circulation:
@@ -197,37 +194,49 @@ def calibrate(
 
 
 # --- the fluid --------------------------------------------------------------------
-class _Dose(eqx.Module):
-    """What differs between draws besides the heart: reflex, tone and fluid kept."""
+class Dose(eqx.Module):
+    """What differs between draws but the heart: reflex, tone and fluid kept (mL)."""
 
     gain: Array
     autoregulation: Array
     kept: Array
 
 
+def challenge(model: Any, experiment: Experiment, start: Array, dose: Dose) -> Any:
+    """Vital signs before and after the fluid, and whether both beats are sound.
+
+    ``start`` is the flat state at which the search for the first beat begins.
+    """
+    y0 = ravel_pytree(model.initial_state())[1](start)
+    rest, before = experiment.beat(model, y0)
+
+    def awake(set_point: Array) -> Any:
+        tone = Autoregulated(dose.autoregulation, Baroreflex(dose.gain, set_point))
+        return replace(model, "reflex", tone)
+
+    # the mean by the same rule as the search for the beat, so that it is at rest
+    _, means = beat_map(awake(jnp.zeros(())), rest.state, None, _STEPS)
+    treated = fluid_bolus(dose.kept, retained=1.0)(awake(means["mean_pressure"]))
+    periodic, after = experiment.beat(treated, rest.state)
+    ok = rest.ok & periodic.ok
+    return vitals(before, model), vitals(after, periodic.system), ok
+
+
 @eqx.filter_jit
-def _given(problems: Problem, z: Array, start: Array, doses: _Dose) -> Any:
-    """Vital signs before and after the fluid, and whether both beats are sound."""
-
-    def one(problem: Problem, z: Array, start: Array, dose: _Dose) -> Any:
+def _given(problems: Problem, z: Array, start: Array, doses: Dose) -> Any:
+    def one(problem: Problem, z: Array, start: Array, dose: Dose) -> Any:
         model, experiment, _ = problem.pushed(z)
-        y0 = ravel_pytree(model.initial_state())[1](start)
-        rest, before = experiment.beat(model, y0)
-
-        def awake(set_point: Array) -> Any:
-            tone = Autoregulated(dose.autoregulation, Baroreflex(dose.gain, set_point))
-            return eqx.tree_at(
-                lambda m: m.reflex, model, tone, is_leaf=lambda x: x is None
-            )
-
-        # the mean by the same rule as the search for the beat, so that it is at rest
-        _, means = beat_map(awake(jnp.zeros(())), rest.state, None, _STEPS)
-        treated = fluid_bolus(dose.kept, retained=1.0)(awake(means["mean_pressure"]))
-        periodic, after = experiment.beat(treated, rest.state)
-        ok = rest.ok & periodic.ok
-        return vitals(before, model), vitals(after, periodic.system), ok
+        return challenge(model, experiment, start, dose)
 
     return eqx.filter_vmap(one)(problems, z, start, doses)
+
+
+def usual_dose(bolus: float, priors: Priors) -> Dose:
+    """A bolus (mL) with the reflex, tone and retention of the frozen medians."""
+    tuned = priors["tuned"]
+    kept = bolus * tuned["retained_share"]
+    values = (priors["reflex"]["gain"], tuned["autoregulation"], kept)
+    return Dose(*(jnp.asarray(v) for v in values))
 
 
 def _draws(found: Fit, normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -260,14 +269,14 @@ def changes(
     share = tuned["retained_share"] * np.exp(spread * normal[:, size])
     gain = reflex["gain"] * np.exp(reflex["gain_sd_log"] * normal[:, size + 1])
     tone = np.full(draws, tuned["autoregulation"])
-    doses = _Dose(*(jnp.tile(x, len(fits)) for x in (gain, tone, bolus * share)))
+    doses = Dose(*(jnp.tile(x, len(fits)) for x in (gain, tone, bolus * share)))
     before, after, ok = in_chunks(
         lambda a, z, y, dose: _given(eqx.combine(a, static), z, y, dose),
         _LANES, arrays, z, start, doses,
     )  # fmt: skip
     return {
         name: _filled((after[key] - before[key]).reshape(len(fits), draws), ok)
-        for name, key in _VITAL.items()
+        for name, key in VITAL.items()
     }
 
 

@@ -26,7 +26,8 @@ app = typer.Typer(
 @app.command()
 def residual(
     cohort: Annotated[
-        Path, typer.Argument(metavar="COHORT", help="A folder of patient records.")
+        Path,
+        typer.Argument(metavar="COHORT", help="A folder of records, or a CSV table."),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The file to make.")
@@ -44,14 +45,18 @@ def residual(
 ) -> None:
     """Learn the flows that every patient of a cohort has and the model lacks.
 
-    COHORT is a folder of patient records (*.toml), four or more. Each is
-    calibrated; then a network shared by all and everyone's own parameters
-    are trained together, a fifth of the patients held out. The file says
-    whether they gained; use it with cordax fit --residual.
+    COHORT is a folder of patient records (*.toml), or a table of fluid
+    challenges (*.csv, columns as for cordax bench fluid-response) of 250 mL;
+    four patients or more. Each is calibrated; then a network shared by all
+    and everyone's own parameters are trained together, a fifth of the
+    patients held out. The file says whether they gained; use it with cordax
+    fit --residual.
 
-    [b]Example[/b]
+    [b]Examples[/b]
 
       cordax learn residual ward/ -o ward.residual
+
+      cordax learn residual challenges.csv -o fluid.residual
 
     Ctrl-C keeps FILE.training; the same command goes on from there.
     """

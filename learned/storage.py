@@ -23,7 +23,7 @@ from learned.residual import NeuralResidual, look_up
 from learned.trees import TreeError, flatten, rebuild
 from physio.compose import Augmented
 from physio.files import replacing
-from physio.parameters import parameters
+from physio.parameters import get, parameters, replace
 
 FORMAT, SCHEMA = "cordax-learned", 1
 _REQUIRED = ("system", "range", "data_sha256", "training", "versions", "tree")
@@ -46,6 +46,18 @@ class LearnedError(ValueError):
     """A file of a learned part that cannot be used, and what to do."""
 
 
+class Instead(eqx.Module):
+    """``into`` of a closure: it stands where the law of this name stands."""
+
+    name: str = eqx.field(static=True)
+
+    def put(self, model: Any, closure: Any) -> Any:
+        """The model with the closure about its own law, the patient's."""
+        own = get(model, self.name)
+        kept = closure if own is None else eqx.tree_at(lambda c: c.base, closure, own)
+        return replace(model, self.name, kept)
+
+
 class Learned(eqx.Module):
     """A learned part with what its file says of it.
 
@@ -65,8 +77,9 @@ class Learned(eqx.Module):
         """Where it was learned."""
         return self.part.range
 
-    def onto(self, model: Any) -> Augmented:
-        """The hybrid: ``model`` with this correction. Refuses a model it does not fit.
+    def onto(self, model: Any) -> Any:
+        """The hybrid: ``model`` with this correction, or with this closure in a law's
+        place. Refuses a model it does not fit.
 
         Raises ``LearnedError`` naming what the model lacks or has in another unit.
         """
@@ -76,6 +89,8 @@ class Learned(eqx.Module):
                 "beside a model."
             )
         self.require(model)
+        if isinstance(self.into, Instead):
+            return self.into.put(model, self.part)
         return Augmented(model, self.part, self.into)
 
     def require(self, model: Any) -> None:
@@ -86,6 +101,9 @@ class Learned(eqx.Module):
                 f"This part was learned for a {self.system}; this is a {kind}. Train "
                 "one for it: cordax learn residual COHORT -o FILE"
             )
+        if isinstance(self.into, Instead):
+            _require_law(model, self.into.name)
+            return
         for name, unit in zip(self.range.names, self.range.units, strict=True):
             there = _unit(model, name)
             if there != unit:
@@ -100,6 +118,13 @@ class Learned(eqx.Module):
                 f"This part adds flows to {', '.join(sorted(missing))}, which the "
                 f"{kind} does not have."
             )
+
+
+def _require_law(model: Any, name: str) -> None:
+    try:
+        get(model, name)
+    except KeyError as error:
+        raise LearnedError(f"This closure has no law to replace: {error}") from None
 
 
 def _base(model: Any) -> Any:
@@ -194,9 +219,9 @@ def _told(ranges: Range) -> dict[str, Any]:
 def load(path: str | Path, classes: Mapping[str, type] | None = None) -> Learned:
     """Read a learned part.
 
-    ``classes`` are those of parts beside residuals, by name. Raises
-    ``FileNotFoundError`` where there is none; ``LearnedError`` where the file is not
-    ours, damaged, or of a newer version.
+    ``classes`` are those of your own parts, by name. Raises ``FileNotFoundError`` where
+    there is none; ``LearnedError`` where the file is not ours, damaged, or of a newer
+    version.
     """
     header, arrays = read_arrays(path)
     if header.get("format") != FORMAT:
@@ -226,11 +251,21 @@ def load(path: str | Path, classes: Mapping[str, type] | None = None) -> Learned
 
 
 def _classes() -> dict[str, type]:
-    """What a residual's file may hold."""
-    from learned.network import Network
+    """What a learned part may be made of, and the laws that closures stand about."""
+    from learned import closure, curve, discrepancy, gate, network
+    from physio.hemodynamics import baroreflex, elastance_laws, vessels
     from physio.hemodynamics.exchange import Exchange
 
-    known = (Network, Range, NeuralResidual, Exchange)
+    known = [Range, NeuralResidual, network.Network, Exchange, Instead]
+    known += [closure.LearnedVessel, closure.LearnedReflex, closure.LearnedActivation]
+    known += [curve.MonotoneMap, discrepancy.Discrepancy, discrepancy.Sizes]
+    known += [gate.LearnedGate, gate.LearnedCurrent]
+    known += [vessels.ElasticVessel, vessels.Vein, baroreflex.Baroreflex]
+    known += [
+        law
+        for law in vars(elastance_laws).values()
+        if isinstance(law, type) and issubclass(law, eqx.Module)
+    ]
     return {kind.__name__: kind for kind in known}
 
 

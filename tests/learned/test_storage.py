@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from learned import storage, trees
+from learned.closure import LearnedVessel
+from learned.gate import LearnedCurrent, LearnedGate
 from learned.ranges import Range
 from learned.residual import neural_residual
-from learned.storage import Learned, LearnedError
-from physio import Augmented
+from learned.storage import Instead, Learned, LearnedError
+from physio import Augmented, get, replace
 from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
 from physio.hemodynamics.exchange import exchange
 from physio.hemodynamics.regazzoni import regazzoni
@@ -187,3 +189,40 @@ def test_trees_keep_every_kind_of_value():
     assert np.array_equal(again["b"][1]["c"], np.ones(2))
     with pytest.raises(trees.TreeError, match="not a tree of ours"):
         trees.rebuild({"call": "system"}, {}, {})
+
+
+def test_a_closure_comes_back_and_stands_about_the_patients_own_law(base, tmp_path):
+    box = Range(("filling_pressure",), ("mmHg",), np.array([0.0]), np.array([20.0]))
+    law = get(base, "systemic_veins")
+    closure = LearnedVessel.of(law, box)
+    bent = jnp.linspace(-0.5, 0.5, closure.curve.weights.size)
+    closure = eqx.tree_at(lambda c: c.curve.weights, closure, bent)
+    storage.save(
+        tmp_path / "veins.h5",
+        Learned(closure, Instead("systemic_veins"), "Circulation", {}),
+    )
+    again = storage.load(tmp_path / "veins.h5")
+    assert eqx.tree_equal(again.part, closure)
+    stiff = replace(base, "systemic_veins.compliance", 70.0)
+    hybrid = again.onto(stiff)
+    assert float(get(hybrid, "systemic_veins.compliance")) == 70.0
+    volume = law.unstressed_volume + 500.0
+    a, b = (
+        get(m, "systemic_veins").transmural_pressure(volume, {})
+        for m in (stiff, hybrid)
+    )
+    assert abs(float(a - b)) > 0.1
+    with pytest.raises(LearnedError, match="no law to replace"):
+        Learned(closure, Instead("spleen"), "Circulation", {}).onto(base)
+
+
+def test_a_current_comes_back(tmp_path):
+    gate = LearnedGate.of(
+        "slow", half=-20.0, steepness=10.0, tau=200.0, voltages=(-90.0, 40.0)
+    )
+    current = LearnedCurrent.of(
+        gate, np.linspace(0, 1, 9), most=0.05, reversal=-86.0, key=KEY
+    )
+    into = Instead("unused")
+    storage.save(tmp_path / "i.h5", Learned(current, into, "TenTusscher2006", {}))
+    assert eqx.tree_equal(storage.load(tmp_path / "i.h5").part, current)

@@ -95,17 +95,17 @@ class Discrepancy(eqx.Module):
         patient is a new one.
         """
         inputs = jnp.asarray(inputs)
-        gate = self.range.gate(inputs)
+        gate, x = self.range.gate(inputs), self.range.normalised(inputs)
         mean, covariance = self._posterior(inputs, own)
-        prior = _shared(self.sizes, *[self.range.normalised(inputs)] * 2)
-        prior += _own(self.sizes, *[self.range.normalised(inputs)] * 2)
-        faded = jnp.sqrt(1.0 - gate**2)
+        prior = _shared(self.sizes, x, x) + _own(self.sizes, x, x)
+        # the root of 0 has no slope
+        outside = gate < 1.0
+        faded = jnp.where(outside, jnp.sqrt(jnp.where(outside, 1 - gate**2, 1.0)), 0.0)
         return gate * mean, covariance * _outer(gate) + prior * _outer(faded)
 
     def _posterior(self, inputs: Array, own: Comparison | None) -> tuple[Array, Array]:
-        mean, covariance = self._prior(inputs)
         if own is None:
-            return mean, covariance
+            return self._prior(inputs)
         where, measured, simulated = map(jnp.asarray, own)
         count, seen = len(inputs), self.range.gate(where)
         mean, covariance = self._prior(jnp.concatenate([inputs, where]))
@@ -117,9 +117,8 @@ class Discrepancy(eqx.Module):
         left = (measured - simulated) * seen - scale * mean[count:]
         factor = jax.scipy.linalg.cho_factor(among, lower=True)
         gained = jax.scipy.linalg.cho_solve(factor, across.T).T
-        return mean[:count] + gained @ left, covariance[:count, :count] - (
-            gained @ across.T
-        )
+        told = gained @ across.T
+        return mean[:count] + gained @ left, covariance[:count, :count] - told
 
     def _prior(self, inputs: Array) -> tuple[Array, Array]:
         """Of a patient of whom nothing is known, given the cohort."""

@@ -252,7 +252,17 @@ def load(path: str | Path, classes: Mapping[str, type] | None = None) -> Learned
 
 def _classes() -> dict[str, type]:
     """What a learned part may be made of, and the laws that closures stand about."""
-    from learned import closure, curve, discrepancy, gate, network
+    from learned import (
+        closure,
+        curve,
+        discrepancy,
+        gate,
+        network,
+        surrogate,
+        surrogate_outputs,
+        surrogate_process,
+    )
+    from learned.surrogate_polynomial import Polynomial
     from physio.hemodynamics import baroreflex, elastance_laws, vessels
     from physio.hemodynamics.exchange import Exchange
 
@@ -260,6 +270,8 @@ def _classes() -> dict[str, type]:
     known += [closure.LearnedVessel, closure.LearnedReflex, closure.LearnedActivation]
     known += [curve.MonotoneMap, discrepancy.Discrepancy, discrepancy.Sizes]
     known += [gate.LearnedGate, gate.LearnedCurrent]
+    known += [surrogate.Surrogate, surrogate_outputs.Outputs, surrogate_outputs.Wave]
+    known += [surrogate_process.Processes, surrogate_process.Kernel, Polynomial]
     known += [vessels.ElasticVessel, vessels.Vein, baroreflex.Baroreflex]
     known += [
         law

@@ -210,3 +210,29 @@ def test_from_a_ward_to_a_report(tmp_path, capsys):
     (twin_folder / "residual.h5").unlink()
     with pytest.raises(StoreError, match="Calibrate again"):
         Twin.load(twin_folder)
+
+
+@pytest.mark.slow
+def test_a_surrogate_is_judged_on_draws_it_has_not_seen_and_comes_back(
+    tmp_path, capsys
+):
+    file = tmp_path / "healthy.surrogate"
+    asked = ["learn", "surrogate", "healthy", "-o", str(file), "--runs", "256"]
+    assert main([*asked, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["training"]["runs"] >= 230
+    # a polynomial of second degree on 256 runs; 4096 of third degree reach 0.3 %
+    assert told["training"]["median_error"] < 0.04
+    assert 0.9 <= told["training"]["median_coverage95"] <= 1.0
+    found = storage.load(file)
+    x = jnp.sqrt(found.range.lower * found.range.upper)
+    seen = found.part(x)
+    assert bool(seen.inside) and 60.0 < float(seen.values["mean_pressure"]) < 130.0
+    assert not bool(found.part(3.0 * found.range.upper).inside)
+    with pytest.raises(storage.LearnedError, match="is not a correction"):
+        found.onto(named_state("healthy_man"))
+    assert main(asked) == 2  # it exists
+    asked[-1] = "3"
+    assert main([*asked, "--force"]) == 2
+    assert main(["learn", "surrogate", "nobody", "-o", str(tmp_path / "x")]) == 1
+    assert not (tmp_path / "x").exists()

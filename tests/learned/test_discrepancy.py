@@ -159,6 +159,8 @@ def test_it_is_a_tree_of_arrays_that_compiles_and_differentiates(learned):
     slope, step = jax.grad(predicted)(at), 1e-5
     ahead, behind = predicted(at + step), predicted(at - step)
     np.testing.assert_allclose(slope.sum(), (ahead - behind) / (2 * step), rtol=1e-6)
+    moved = jax.grad(lambda x: learned.predict(x, at, own)[1].sum())(jnp.asarray(GRID))
+    assert np.isfinite(moved).all()  # at the very bounds of the range, too
 
 
 def test_equal_points_are_equal_under_jit(monkeypatch):

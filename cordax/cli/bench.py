@@ -105,6 +105,57 @@ def ventilation(
 
 
 @app.command()
+def hybrid(
+    file: Annotated[
+        Path, typer.Argument(help="CSV with columns such as vent_rel_vt, PPV_gam.")
+    ],
+    seed: Seed = DEFAULT_SEED,
+    json: Json = False,
+) -> None:
+    """Predict pulse-pressure variation by a hybrid, and by both its parents.
+
+    Each ventilator setting from the patient's other settings and the heart rate of
+    the row at 6 mL/kg and 17 breaths (or nearest to it); what patients share, from
+    the file's other patients. Hyper-parameters come from the study's odd-numbered
+    patients; where FILE holds one of those, from FILE's other patients too. Takes
+    up to two minutes and needs the extra learn: pip install 'cordax[learn]'.
+
+    Example: cordax bench hybrid vent_protocol.csv --json
+    """
+    import cordax
+    from cordax.bench import hybrid as task
+    from cordax.bench.hybrid_models import TRAINERS
+
+    cordax.setup()
+    models = task.REPORTED if json else tuple(TRAINERS)
+    try:
+        with progress(file.name, quiet=json) as step:
+            found = task.details(file, seed=seed, models=models, progress=step)
+    except ImportError as error:
+        raise Refused(str(error)) from None
+    if json:
+        print_json(task.reported(found))
+        return
+    _print_hybrid(found, f"{file.name} (seed {seed})")
+
+
+def _print_hybrid(found: dict[str, Any], title: str) -> None:
+    rows = []
+    for name, score in found["scores"].items():
+        minus = found["hybrid_minus"].get(name)
+        less = "{:+.3f}".format(minus["mean"]) if minus else "-"
+        ends = "{:+.3f} to {:+.3f}".format(*minus["interval90"]) if minus else "-"
+        rows.append([name, *map(_cell, score.values()), less, ends])
+    header = ["Model", "RMSE", "CRPS", "90 %", "Hybrid minus", "90 % interval"]
+    table(title, header, rows)
+    told = (
+        f"{found['n']} settings of {found['patients']} patients; hyper-parameters "
+        f"{found['learned']}. two_level: the hybrid without its physics."
+    )
+    out.print(told, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
 def niederer(
     dx: Annotated[
         float, typer.Option(help="Distance of the nodes, mm, at most 1.5.")

@@ -283,6 +283,12 @@ SECTIONS: dict[str, tuple[str, Callable[[], Section]]] = {
     "slab": ("The N-version benchmark of tissue", _of("validate_tissue", "slab")),
     "reentry": ("Re-entry", _of("validate_tissue", "reentry")),
     "hearts": ("Real hearts", hearts),
+    "hybrid-ppv": (
+        "A hybrid across ventilator settings",
+        _of("validate_hybrid", "ppv"),
+    ),
+    "hybrid-fluid": ("A hybrid on the fluid table", _of("validate_hybrid", "fluid")),
+    "surrogates": ("Surrogates of published tables", _of("surrogate_tables", "tables")),
     "tests": ("Tests", tests),
 }
 _HEAD = [

@@ -353,8 +353,9 @@ def _fluid_section(
         "bootstrap interval over patients. The hybrid is the twin's change plus a "
         "discrepancy over pulse-pressure variation; the twin's pulse pressure moves "
         "as its stroke volume does. One other hybrid was tried on these patients, its "
-        "discrepancy over mean pressure as well: 7.24, 3.78 and 7.59 for MAP, SV and "
-        "PP. No hybrid is better than the mean change beyond its interval.",
+        "discrepancy over mean pressure as well (7.24, 3.78 and 7.59 for MAP, SV and "
+        "PP, with a kernel since mended at equal points). No hybrid "
+        "is better than the mean change beyond its interval.",
         "",
         *table(["change", "model", "RMSE", "less mean change"], rows),
     ]

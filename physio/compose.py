@@ -26,9 +26,7 @@ class AbstractCorrection(eqx.Module):
     """
 
     @abc.abstractmethod
-    def value(
-        self, base: Any, t: Float[Array, ""], y: State, inputs: Inputs
-    ) -> PyTree:
+    def value(self, base: Any, t: Float[Array, ""], y: State, inputs: Inputs) -> PyTree:
         """What ``Augmented.into`` turns into a tangent of the base's state."""
 
     @abc.abstractmethod

@@ -56,12 +56,12 @@ def twin(monkeypatch):
     """Puts the stand-in where `cordax.twin` is; its calibration may be replaced."""
     module = types.ModuleType("cordax.twin")
 
-    def calibrate(record, *, seed, progress, found=None):
+    def calibrate(record, *, seed, progress, found=None, residual=None):
         progress("fit", 0.5)
         progress("fit", 1.0)
         return Twin(f"{record.id}-{seed}")
 
-    def fitted(records, *, seed, progress):
+    def fitted(records, *, seed, progress, residual=None):
         return [None] * len(records)
 
     module.calibrate, module.fitted, module.Twin = calibrate, fitted, Twin
@@ -178,7 +178,7 @@ def test_every_problem_of_every_record_is_told_at_once(capsys, here, twin):
 def test_ctrl_c_keeps_what_is_finished(capsys, here, twin):
     done = twin.calibrate
 
-    def interrupted(record, *, seed, progress, found=None):
+    def interrupted(record, *, seed, progress, found=None, residual=None):
         if record.id == "hfref":
             stop = KeyboardInterrupt()
             stop.twin = Twin("partial")
@@ -284,6 +284,9 @@ COMMANDS = {
     "record check": ["record", "check", "periop"],
     "bench fluid-response": ["bench", "fluid-response", "a.csv"],
     "bench ventilation": ["bench", "ventilation", "a.csv"],
+    "bench hybrid": ["bench", "hybrid", "a.csv"],
+    "learn residual": ["learn", "residual", "a.csv", "-o", "new"],
+    "learn surrogate": ["learn", "surrogate", "periop", "-o", "new"],
     "bench niederer": ["bench", "niederer"],
     "mesh check": ["mesh", "check", "slab.vtu"],
     "ep cell": ["ep", "cell", "mitchell_schaeffer_2003", "--beats", "2"],
@@ -321,15 +324,17 @@ def test_json_and_seed_are_offered_wherever_they_apply():
     assert set(found) == set(COMMANDS)
     assert all("--json" in options for options in found.values())
     random = {name for name, options in found.items() if "--seed" in options}
-    assert random == {"fit", "demo", "bench fluid-response", "bench ventilation"}
+    scored = {"bench fluid-response", "bench ventilation", "bench hybrid"}
+    assert random == {"fit", "demo", "learn residual", "learn surrogate"} | scored
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_what_json_prints_is_json_and_nothing_else(
     capsys, here, twin, monkeypatch, name
 ):
-    from cordax import doctor
-    from cordax.bench import fluid_response, niederer, ventilation
+    from cordax import doctor, learn, learn_surrogate
+    from cordax.bench import fluid_response, hybrid, niederer, ventilation
+    from learned import storage
     from physio.electrophysiology import hearts, mesh_files
 
     monkeypatch.setattr(doctor, "renderer", lambda: "works")
@@ -338,9 +343,15 @@ def test_what_json_prints_is_json_and_nothing_else(
     )
     if name == "mesh check":
         mesh_files.write(hearts.Slab(30.0, 31.0, 32.0).as_mesh(10.0), "slab.vtu")
-    for task in (fluid_response, ventilation):
+    made = types.SimpleNamespace(training={"patients": 4})
+    monkeypatch.setattr(learn, "read", lambda *a, **k: None)
+    monkeypatch.setattr(learn, "learn", lambda *a, **k: (made, None))
+    monkeypatch.setattr(learn_surrogate, "learn", lambda *a, **k: (made, {}))
+    monkeypatch.setattr(storage, "save", lambda *a: None)
+    for task in (fluid_response, ventilation, hybrid):
         monkeypatch.setattr(task, "details", lambda *a, **k: {"scores": {"map": {}}})
         monkeypatch.setattr(task, "run", lambda *a, **k: {"ppv": {}})
+    monkeypatch.setattr(hybrid, "reported", lambda found: {"ppv": {}})
     plain = payload()
     plain["draws"] = {"r": plain["draws"]["beat"][:, 0]}
     store.save("a", plain)

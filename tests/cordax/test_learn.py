@@ -68,7 +68,8 @@ def learned_by_hand():
     ("make", "said"),
     [
         (lambda p: p / "nowhere", "There is no"),
-        (lambda p: (p / "a.csv", (p / "a.csv").write_text("x"))[0], "is a file"),
+        (lambda p: (p / "a.txt", (p / "a.txt").write_text("x"))[0], "is neither"),
+        (lambda p: (p / "a.csv", (p / "a.csv").write_text("x"))[0], "is missing"),
         (lambda p: ((p / "empty").mkdir(), p / "empty")[1], "holds no patient record"),
         (lambda p: ward(p / "two", 2), "holds 2 patients: 4 or more"),
     ],

@@ -1,17 +1,22 @@
-"""What a learned term costs: a hybrid beat over the mechanistic one, and training.
+"""What a learned term costs: a beat, a step of tissue, training, a heart of 43 numbers.
 
     python benchmarks/hybrid_speed.py [--only NAMES] [--json]
 
-The default circulation, 150 steps a beat, float64; a residual of two hidden layers of
-16 that adds two flows as functions of two pressures, with weights that are not zero.
-Both beats run in turn; the ratio is the median over pairs. Writes the rows it measured
-into benchmarks/RESULTS.md and docs/acceptance.toml, unless --json.
+Beat: the default circulation, 150 steps a beat, float64; a residual of two hidden
+layers of 16 that adds two flows as functions of two pressures, with weights that are
+not zero. Tissue: ten Tusscher 2006 on a grid of 256 x 256, float32, with and without a
+learned current of a gate of its own. Both run in turn; the ratio is the median over
+pairs. Training: the examples whole, from their first import to their last line. Writes
+the rows it measured into benchmarks/RESULTS.md and docs/acceptance.toml, unless --json.
 """
 
 import argparse
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -19,11 +24,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import cordax
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+import cordax  # noqa: E402 (after the path)
 
 STEPS = 150
 BATCH = 1000
-PAIRS = {"one": 200, "batch": 25}
+GRID, TISSUE_STEPS, TISSUE_DT = (256, 256), 20, 0.02  # nodes, 1, ms
+PAIRS = {"one": 200, "batch": 25, "tissue": 15}
+#: examples that train
+TRAINED = ("15_a_missing_current", "16_a_surrogate", "17_a_learned_baroreflex")
 
 
 def pair() -> tuple[Any, Any]:
@@ -95,7 +105,87 @@ def beat() -> dict[str, dict[str, float]]:
     return {"hybrid-speed-beat": told}
 
 
-PARTS: dict[str, Callable[[], dict[str, dict[str, float]]]] = {"beat": beat}
+def cells() -> tuple[Any, Any]:
+    """A cell, and the same with a learned current as benchmarks/recover_cell.py's."""
+    from learned.gate import LearnedCurrent, LearnedGate, with_current
+    from learned.ranges import Range
+    from learned.residual import neural_residual
+    from physio.electrophysiology.cells import ten_tusscher_2006
+
+    base = ten_tusscher_2006()
+    gate = LearnedGate.of(
+        "slow", half=-5.0, steepness=1 / 14, tau=100.0, voltages=(-90.0, 45.0)
+    )
+    box = Range(("state.slow",), ("1",), jnp.array([0.0]), jnp.array([0.6]))
+    conductance = neural_residual(
+        box, {"conductance": ("mS/uF", 0.05)}, key=jax.random.key(0), hidden=(8, 8)
+    )
+    weights = 0.3 * jax.random.normal(jax.random.key(1), (1, 8))
+    conductance = eqx.tree_at(lambda r: r.network.weights[-1], conductance, weights)
+    current = LearnedCurrent(conductance, jnp.asarray(-86.0))
+    return base, with_current(base, (gate,), current)
+
+
+@eqx.filter_jit
+def _steps(tissue: Any, y: Any) -> Any:
+    prepared = tissue.prepare(TISSUE_DT)
+
+    def step(k: Any, y: Any) -> Any:
+        return tissue.step(prepared, k * TISSUE_DT, y, TISSUE_DT, None)
+
+    return jax.lax.fori_loop(0, TISSUE_STEPS, step, y)
+
+
+def tissue() -> dict[str, dict[str, float]]:
+    """A step of tissue, a wave on its way."""
+    from physio.electrophysiology.conductivity import Conductivity
+    from physio.electrophysiology.tissue import Monodomain, as_dtype
+    from physio.electrophysiology.voxel_diffusion import full_grid
+
+    runs = []
+    for cell in cells():
+        whole = Monodomain(cell, full_grid(GRID, 0.25), Conductivity())
+        part = as_dtype(whole, jnp.float32)
+        y = part.initial_state()
+        excited = jnp.where(jnp.arange(y.cell.v.size) < 4096, 100.0, 0.0)
+        y = eqx.tree_at(lambda s: s.cell.v, y, y.cell.v + excited.astype(jnp.float32))
+        runs.append(partial(_steps, part, y))
+    plain, hybrid, ratio = in_turn(*runs, PAIRS["tissue"])
+    nodes = GRID[0] * GRID[1] * TISSUE_STEPS / 1e6
+    return {
+        "hybrid-speed-tissue": {
+            "ratio": ratio, "msteps": nodes / plain, "hybrid_msteps": nodes / hybrid,
+        }
+    }  # fmt: skip
+
+
+def training() -> dict[str, dict[str, float]]:
+    """The examples that train, whole, at their full size."""
+    took = {}
+    for name in TRAINED:
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, ROOT / "examples" / f"{name}.py"],
+            check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        took[name[:2]] = (time.perf_counter() - start) / 60.0
+    each = {f"example_{number}": minutes for number, minutes in took.items()}
+    return {"hybrid-speed-training": {"minutes": max(took.values()), **each}}
+
+
+def lnode() -> dict[str, dict[str, float]]:
+    """A heart of 43 free parameters, trained and sampled; its page with validation."""
+    from benchmarks.lnode_size import measured
+
+    return {"hybrid-speed-lnode": measured()[0]}
+
+
+PARTS: dict[str, Callable[[], dict[str, dict[str, float]]]] = {
+    "beat": beat,
+    "tissue": tissue,
+    "training": training,
+    "lnode": lnode,
+}
 
 
 def main() -> None:

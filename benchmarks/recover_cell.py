@@ -621,24 +621,30 @@ def lose_section(found: dict[str, float]) -> Section:
     return {"hybrid-cell-lose": {**found, "added_mv": more}}, lines
 
 
+def current(
+    seeds: tuple[int, ...] = SEEDS, progress: Callable[[Any], None] = lambda told: None
+) -> Section:
+    """Everything, as one section."""
+    (got, lines), kept = recovery(seeds, progress)
+    for part, page in (
+        tissue_section(in_tissue(kept["models"], kept["case"])),
+        lose_section(complete(the_gate(), seeds[0])),
+    ):
+        got |= part
+        lines += ["", *page]
+    return got, lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="A missing current, found again.")
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     cordax.setup()
-    (rows, lines), kept = recovery(
+    got, lines = current(
         SEEDS[: asked.seeds], lambda told: print(told, file=sys.stderr, flush=True)
     )
-    sections = [
-        (rows, lines),
-        tissue_section(in_tissue(kept["models"], kept["case"])),
-        lose_section(complete(the_gate(), SEEDS[0])),
-    ]
-    if asked.json:
-        print(json.dumps({k: v for rows, _ in sections for k, v in rows.items()}))
-    else:
-        print("\n".join(line for _, lines in sections for line in lines))
+    print(json.dumps(got) if asked.json else "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -290,15 +290,22 @@ def _rows(case: Case, results: list[dict[str, Any]]) -> list[str]:
 
 
 def _values(case: Case, results: list[dict[str, Any]]) -> dict[str, float]:
-    """The worst index's error over the refitted model's, median of seeds."""
+    """The worst index's error over the refitted model's (%), median of seeds."""
     values = {
-        name: float(np.median(_ratios(results, name).max(1))) for name in case.tried
+        name: 100.0 * float(np.median(_ratios(results, name).max(1)))
+        for name in case.tried
     }
-    mine = [r["closure"] for r in results]
-    return values | {
-        "overlap": float(np.mean([m["overlap"] for m in mine])),
-        "beyond": float(np.median(_ratios(results, "closure", "beyond").max(1))),
-        "flagged": float(np.mean([m["flagged"] for m in mine])),
+    mine, beyond = (
+        [r["closure"] for r in results],
+        _ratios(results, "closure", "beyond"),
+    )
+    return {
+        "seeds": len(results),
+        "error": values.pop("closure"),
+        "overlap": 100.0 * float(np.mean([m["overlap"] for m in mine])),
+        "outside_flagged": float(np.mean([m["flagged"] for m in mine])),
+        "beyond": 100.0 * float(np.median(beyond.max(1))),
+        **values,
     }
 
 
@@ -317,12 +324,13 @@ def _lost(results: list[dict[str, Any]], noisy: list[dict[str, Any]]) -> dict:
     return {
         "effect": float(np.max(effects)),
         "added": float(np.max(errors)),
-        "likelihood": float(np.median(gains)),
-        "noisy_likelihood": float(np.median(noisy_gains)),
+        # a part that was not kept is the base, found from another start
+        "gain": round(float(np.median(gains)), 6),
+        "noise_gain": round(float(np.median(noisy_gains)), 6),
     }
 
 
-def recovered(
+def laws(
     seeds: tuple[int, ...] = SEEDS, progress: Callable[[str], None] = lambda said: None
 ) -> Section:
     """Values by acceptance row, and the page."""
@@ -381,7 +389,7 @@ def recovered(
 
 if __name__ == "__main__":
     cordax.setup()
-    values, page = recovered(progress=lambda said: print(said, flush=True))
+    values, page = laws(progress=lambda said: print(said, flush=True))
     print("\n".join(page))
     for row, got in values.items():
         print(row, got)

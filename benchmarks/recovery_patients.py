@@ -10,11 +10,12 @@ from benchmarks.recovery_methods import FREE
 from physio import get
 from physio.hemodynamics.states import named_state
 
-POSTURES = (-700.0, -450.0, -200.0, 0.0, 225.0, 450.0, 675.0, 900.0)  # mL
-OWN = (-400.0, 0.0, 400.0, 800.0)  # of a new patient
+POSTURES = (-700.0, -450.0, -200.0, 0.0, 240.0, 480.0, 720.0, 960.0)  # mL
+OWN = (-400.0, -200.0, 0.0, 200.0, 400.0, 600.0, 800.0)  # of a new patient
 LOSSES = (300.0, 600.0, 900.0)
 BEYOND = (-1300.0,)  # an infusion far above what was learned
-VIABLE = 20.0  # mmHg: who falls below at the greatest loss is drawn again
+#: mmHg: who falls below is drawn again; lower where learned from than where tested
+VIABLE, VIABLE_LEARNED = 20.0, 15.0
 PRIOR = 0.5  # sd of the logarithm of a patient's parameter, before his data
 SET_POINT_AT = 91.55  # mmHg, the named state's
 #: sd of the logarithms; the filling is the veins' (V - V0) / C at rest (mmHg)
@@ -84,7 +85,8 @@ def cohort(
         rest = int(np.flatnonzero(~acts.any(1))[0])
         own = np.column_stack([own, np.log(runs.asked[:, rest, 1] / SET_POINT_AT)])
         runs = truth(own, none, none, acts)
-    alive = np.flatnonzero(runs.ok.all(1) & (runs.seen[..., 0].min(1) > VIABLE))[:n]
+    least = VIABLE_LEARNED if seen is None else VIABLE
+    alive = np.flatnonzero(runs.ok.all(1) & (runs.seen[..., 0].min(1) > least))[:n]
     if len(alive) < n:
         raise ValueError(f"{len(alive)} of {len(z)} patients are viable; {n} wanted.")
     runs = jax.tree.map(lambda x: x[alive], runs)

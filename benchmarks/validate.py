@@ -267,7 +267,9 @@ def hearts() -> Section:
 
 
 #: What runs without any data.
-FREE = frozenset({"operators", "waves", "slab", "reentry"})
+FREE = frozenset(
+    {"operators", "waves", "slab", "reentry", "recovered-laws", "recovered-current"}
+)
 SECTIONS: dict[str, tuple[str, Callable[[], Section]]] = {
     "real": ("A real patient", real_patient),
     "fluid": ("Prediction of a fluid challenge", fluid),
@@ -288,6 +290,18 @@ SECTIONS: dict[str, tuple[str, Callable[[], Section]]] = {
         _of("validate_hybrid", "ppv"),
     ),
     "hybrid-fluid": ("A hybrid on the fluid table", _of("validate_hybrid", "fluid")),
+    "recovered-laws": (
+        "Removed laws of the circulation, learned back",
+        _of("recover_circulation", "laws"),
+    ),
+    "recovered-current": (
+        "A removed current of a cell, learned back",
+        _of("recover_cell", "current"),
+    ),
+    "hybrid-learned-table": (
+        "A residual learned from the fluid table",
+        _of("validate_hybrid", "learned_table"),
+    ),
     "surrogates": ("Surrogates of published tables", _of("surrogate_tables", "tables")),
     "tests": ("Tests", tests),
 }

@@ -19,7 +19,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from calibration.fit import Fit, fit_many
-from calibration.misfit import Experiment, Problem, predict, residuals
+from calibration.misfit import Experiment, Prediction, Problem, predict, residuals
 from calibration.observations import Observation, Observations
 from cordax import build, record
 from cordax.bench import fluid_table, fluid_twin
@@ -266,21 +266,22 @@ def _loss(static: Any, into: Any) -> Callable[..., Array]:
         taken = orthogonality(effect, patient.jacobian, ridge=1.0)
         # by its size: a share of nothing costs nothing
         cost = _ORTHOGONAL * taken * jnp.sum(effect**2)
-        fluid = _fluid_misfit(hybrid, experiment, patient)
+        fluid = _fluid_misfit(hybrid, experiment, seen, patient.response)
         return 0.5 * jnp.sum(misfit**2) + 0.5 * jnp.sum(z**2) + cost + fluid
 
     return loss
 
 
-def _fluid_misfit(hybrid: Any, experiment: Experiment, patient: Any) -> Array:
+def _fluid_misfit(
+    hybrid: Any, experiment: Experiment, seen: Prediction, told: Response | None
+) -> Array:
     """Half the square of what a fluid challenge changed and the hybrid did not say."""
-    if patient.response is None:
+    if told is None:
         return jnp.zeros(())
-    told = patient.response
-    before, after, _ = fluid_twin.challenge(
-        hybrid, experiment, patient.start, told.dose
-    )
-    change = jnp.stack([after[k] - before[k] for k in fluid_twin.VITAL.values()])
+    rest = ravel_pytree(hybrid.initial_state())[1](seen.state)
+    after, _ = fluid_twin.after_fluid(hybrid, experiment, rest, told.dose)
+    names = fluid_twin.VITAL.values()
+    change = jnp.stack([after[k] - seen.features[k] for k in names])
     return 0.5 * jnp.sum(((change - told.change) / told.sd) ** 2)
 
 

@@ -211,18 +211,24 @@ def _judge(
     def misfit(own: Array) -> Array:
         return task.value((moving.shared, own), data, stage.horizon)[1]
 
-    def step(_: Any, carry: tuple[Array, Any]) -> tuple[Array, Any]:
-        own, kept = carry
-        slope = len(own) * jax.grad(misfit)(own)
-        slope = jnp.where(_finite(slope), slope, 0.0)
-        change, kept = rule.update(slope, kept)
-        return _moved(own, change), kept
+    def step(k: Array, carry: tuple[Array, Any, Array]) -> tuple[Array, Any, Array]:
+        own, kept, _ = carry
+        mean, slope = jax.value_and_grad(misfit)(own)
+        slope = jnp.where(_finite(slope), len(own) * slope, 0.0)
+        change, after = rule.update(slope, kept)
+        # the last round only looks: a second copy of the model would compile twice
+        moved = jax.tree.map(
+            lambda a, b: jnp.where(k < follow, a, b),
+            (_moved(own, change), after), (own, kept),
+        )  # fmt: skip
+        return *moved, mean
 
     held, rules = moving.held, dict(moving.rules)
     if held.size:
-        carry = (held, rules["held"])
-        held, rules["held"] = jax.lax.fori_loop(0, follow, step, carry)
-    mean = misfit(held)
+        carry = (held, rules["held"], moving.best_loss)
+        held, rules["held"], mean = jax.lax.fori_loop(0, follow + 1, step, carry)
+    else:
+        mean = misfit(held)
     better = mean < moving.best_loss
     best = jax.tree.map(
         lambda a, b: jnp.where(better, a, b),

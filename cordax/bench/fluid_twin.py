@@ -209,17 +209,27 @@ def challenge(model: Any, experiment: Experiment, start: Array, dose: Dose) -> A
     """
     y0 = ravel_pytree(model.initial_state())[1](start)
     rest, before = experiment.beat(model, y0)
+    after, ok = after_fluid(model, experiment, rest.state, dose)
+    return vitals(before, model), after, rest.ok & ok
+
+
+def after_fluid(
+    model: Any, experiment: Experiment, rest: Any, dose: Dose
+) -> tuple[dict[str, Array], Array]:
+    """Vital signs after the fluid, from the state at rest, and whether they are sound.
+
+    The reflex is set to the pressure at rest: without the fluid nothing changes.
+    """
 
     def awake(set_point: Array) -> Any:
         tone = Autoregulated(dose.autoregulation, Baroreflex(dose.gain, set_point))
         return replace(model, "reflex", tone)
 
     # the mean by the same rule as the search for the beat, so that it is at rest
-    _, means = beat_map(awake(jnp.zeros(())), rest.state, None, _STEPS)
+    _, means = beat_map(awake(jnp.zeros(())), rest, None, _STEPS)
     treated = fluid_bolus(dose.kept, retained=1.0)(awake(means["mean_pressure"]))
-    periodic, after = experiment.beat(treated, rest.state)
-    ok = rest.ok & periodic.ok
-    return vitals(before, model), vitals(after, periodic.system), ok
+    periodic, after = experiment.beat(treated, rest)
+    return vitals(after, periodic.system), periodic.ok
 
 
 @eqx.filter_jit

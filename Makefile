@@ -7,6 +7,8 @@ WORKERS := 2  # processes of the tests; each wants 3 GB
 PY := $(VENV)/bin/python
 INSTALL := $(PY) -m pip install -qq --disable-pip-version-check -c constraints.txt
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile
+# its threads would fight each other: two processes share the cores, XLA uses its own
+export OPENBLAS_NUM_THREADS ?= 1
 PYRIGHT_VERSION := $(shell sed -n 's/^pyright==//p' constraints.txt)
 
 .DEFAULT_GOAL := help

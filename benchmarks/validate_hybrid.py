@@ -197,11 +197,11 @@ def _crippled(settings: Any, full: float) -> tuple[dict[str, dict[str, float]], 
     """How much of what the plain loop lacks the hybrid on it recovers."""
     lines = hybrid.lines_of(settings, population=_plain_population())
     parent, both = _rmse(lines, "mechanistic"), _rmse(lines, "hybrid")
-    recovered = (parent - both) / (parent - full)
+    recovered = 100.0 * (parent - both) / (parent - full)
     got = {"parent": parent, "hybrid": both, "full": full, "recovered": recovered}
     return {"hybrid-ppv-crippled": got}, (
         f"On the plain loop under pleural pressure alone ({parent:.3f}) the hybrid "
-        f"reaches {both:.3f}: {100.0 * recovered:.0f} % of the way to the full "
+        f"reaches {both:.3f}: {recovered:.0f} % of the way to the full "
         f"circulation ({full:.3f})."
     )
 

@@ -1,8 +1,9 @@
 """What the patient's heart may be: draws from the posterior, and how far to trust them.
 
-One log posterior, four ways to it: Laplace's normal at the maximum; importance
+One log posterior, five ways to it: Laplace's normal at the maximum; importance
 sampling from a t distribution there, with Pareto smoothing; tempered particles where
-the smoothing's k says that this fails; NUTS as the slow reference.
+the smoothing's k says that this fails; chains that a surrogate leads and the model
+decides (delayed acceptance); NUTS as the slow reference.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from calibration.delayed import AGREED, LogDensity, delayed
 from calibration.fit import Fit, fit
 from calibration.lanes import features_many
 from calibration.misfit import Experiment, Problem
@@ -31,7 +33,8 @@ from calibration.samplers import (
 from calibration.space import Space
 from physio.system import AbstractRegulated
 
-METHODS = ("importance", "smc", "nuts", "laplace")
+METHODS = ("importance", "smc", "delayed", "nuts", "laplace")
+LEAST_ACCEPTED = 0.05  # share of a surrogate's proposals, below which it is no help
 
 
 class Interval(eqx.Module):
@@ -55,8 +58,9 @@ class Posterior(eqx.Module):
     ``predictions`` (by label of observation) and ``features`` (every index, measured
     or not) have the draws on their first axis, as ``state``, the flat periodic state.
     ``weighted_z`` and ``weights`` are the sampler's own draws before resampling.
-    ``diagnostics``: ``ess``, ``failed``, and ``pareto_k`` or ``r_hat`` and
-    ``divergences``; ``verdict`` says in words whether to trust them.
+    ``diagnostics``: ``ess``, ``failed``, and ``pareto_k``, or ``r_hat`` with
+    ``divergences`` (NUTS) or ``accepted`` and ``surrogate_pareto_k`` (delayed
+    acceptance); ``verdict`` says in words whether to trust them.
     """
 
     fit: Fit
@@ -138,8 +142,9 @@ def _trust(told: dict[str, float], ess: float) -> tuple[str, ...]:
         )
     if told["ess"] < ess:
         said.append(f"Effective number of draws {told['ess']:.0f}, {ess:.0f} wanted.")
-    if told.get("r_hat", 1.0) > 1.01:
-        said.append(f"R-hat is {told['r_hat']:.3f}, above 1.01: chains disagree.")
+    if told.get("r_hat", 1.0) > AGREED:
+        said.append(f"R-hat is {told['r_hat']:.3f}, above {AGREED}: chains disagree.")
+    said += _of_surrogate(told)
     if told.get("divergences", 0.0) > 0.01 * told["draws"]:
         said.append(f"{told['divergences']:.0f} divergent trajectories.")
     if told["failed"] > 0.05 * told["evaluations"]:
@@ -148,6 +153,24 @@ def _trust(told: dict[str, float], ess: float) -> tuple[str, ...]:
             "periodic beat."
         )
     return tuple(said)
+
+
+def _of_surrogate(told: dict[str, float]) -> list[str]:
+    """Whether the surrogate led the chains where the posterior is."""
+    said = []
+    if told.get("accepted", 1.0) < LEAST_ACCEPTED:
+        said.append(
+            f"The model accepted {100.0 * told['accepted']:.1f} % of the surrogate's "
+            f"proposals, {100.0 * LEAST_ACCEPTED:.0f} % wanted: the surrogate is not "
+            "of this model. Train it anew, or sample without it."
+        )
+    k = told.get("surrogate_pareto_k", 0.0)
+    if k > TRUSTED:
+        said.append(
+            f"pareto-k of model over surrogate is {k:.2f}, above {TRUSTED}: the "
+            "surrogate is narrower than the posterior, whose tails may be missing."
+        )
+    return said
 
 
 def _posterior(
@@ -197,6 +220,7 @@ def sample_fit(
     draws: int = 1000,
     ess: float = 1000.0,
     most: int = 8192,
+    surrogate: LogDensity | None = None,
     progress: Callable[[int, float], None] | None = None,
     **options: Any,
 ) -> Posterior:
@@ -204,12 +228,23 @@ def sample_fit(
 
     ``importance`` draws until ``ess`` effective draws or ``most`` draws; where k
     stays above 0.7 tempered particles take over, and ``method`` says so.
-    ``options`` go to the sampler (``particles``, ``moves``; ``chains``, ``warmup``,
-    ``draws`` of NUTS as ``chain_draws``). Raises ``ValueError`` for a fit that found
-    no beat or an unknown method.
+    ``delayed`` wants a ``surrogate``: its log density, up to a constant, at many z
+    (n, n_z), traceable by jax. It runs until ``ess`` and R-hat are as wanted, or
+    ``most`` runs of the model; a wrong surrogate costs runs, not correctness.
+    ``options`` go to the sampler (``particles``, ``moves``; ``chains`` and ``moves``
+    of ``delayed``; ``chains``, ``warmup``, ``draws`` of NUTS as ``chain_draws``).
+    Raises ``ValueError`` for a fit that found no beat, an unknown method, a surrogate
+    that is missing, not asked for, or gives no density.
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r}; it is one of {', '.join(METHODS)}.")
+    if (method == "delayed") != (surrogate is not None):
+        given = "no" if surrogate is None else "a"
+        raise ValueError(
+            f"method={method!r} and {given} surrogate: delayed acceptance wants a "
+            "surrogate's log density, and nothing else takes one. Type: "
+            'sample(..., method="delayed", surrogate=log_density)'
+        )
     if not np.isfinite(np.asarray(found.chi2[0])):
         raise ValueError(
             f"This fit found no heart to sample around: {found.verdict[0]}"
@@ -223,6 +258,10 @@ def sample_fit(
         made = nuts(found, key, **options)
     elif method == "laplace":
         made = _normal(found, rng, max(draws, int(ess)))
+    elif surrogate is not None:
+        made = delayed(
+            found, key, surrogate, ess=ess, most=most, progress=progress, **options
+        )
     elif method == "smc":
         made = tempered(found, rng, progress=progress, **options)
     else:

@@ -24,6 +24,7 @@ from calibration.misfit import Problem
 from calibration.posterior import Posterior, sample_fit
 from cordax import build, store
 from cordax.hybrid import flag, hybrid_part, input_rows, moved_in_words
+from cordax.learn_surrogate import log_density
 from cordax.record import Record, from_payload
 from cordax.seen import LEARNED, SENSED, WAVE
 from learned import storage
@@ -424,11 +425,14 @@ def calibrate(
     progress: Progress = _silent,
     found: Fit | None = None,
     residual: Learned | None = None,
+    surrogate: Learned | None = None,
 ) -> Twin:
     """A twin of a patient record: fit (or ``found``), posterior draws, diagnostics.
 
     With a learned ``residual`` the circulation is a hybrid, and the fit is made once
-    more without it to tell which parameters moved.
+    more without it to tell which parameters moved. A learned ``surrogate`` of this
+    patient leads the posterior's chains, every draw decided by the circulation
+    itself (delayed acceptance).
 
     Raises ``ValueError`` where no start reaches a periodic beat. A
     ``KeyboardInterrupt`` while sampling carries the twin that Laplace's
@@ -454,10 +458,13 @@ def calibrate(
             model, start.space, start.observations, start.experiment,
             starts=STARTS, key=jax.random.fold_in(key, 0),
         )  # fmt: skip
+    how: dict[str, Any] = {}
+    if surrogate is not None:
+        how = {"method": "delayed", "surrogate": log_density(surrogate, found)}
     try:
         posterior = sample_fit(
             found, key=jax.random.fold_in(key, 1), draws=DRAWS, ess=ESS,
-            progress=lambda n, ess: progress("posterior", min(1.0, ess / ESS)),
+            progress=lambda n, ess: progress("posterior", min(1.0, ess / ESS)), **how,
         )  # fmt: skip
     except KeyboardInterrupt as stop:
         rough = sample_fit(

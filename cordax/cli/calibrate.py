@@ -37,6 +37,12 @@ def fit(
         Path | None,
         typer.Option(metavar="FILE", help="A learned residual: cordax learn residual."),
     ] = None,
+    surrogate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What leads the sampling: cordax learn surrogate."
+        ),
+    ] = None,
     seed: Seed = DEFAULT_SEED,
     force: Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -55,6 +61,11 @@ def fit(
 
       cordax fit anna.toml -o anna --residual ward.residual
 
+      cordax fit anna.toml -o anna --surrogate anna.surrogate
+
+    A surrogate only proposes; the circulation itself decides on every draw. A
+    poor one changes no answer but may not reach one; the verdict then says so.
+
     Ctrl-C keeps what is finished: twins already calibrated stay in DIR.
     """
     records = _records(patients)
@@ -65,11 +76,10 @@ def fit(
     from cordax.twin import calibrate, fitted
 
     cordax.setup()
-    learned = None
-    if residual is not None:
-        from learned.storage import load
+    from learned.storage import load
 
-        learned = load(residual)
+    learned = None if residual is None else load(residual)
+    lead = None if surrogate is None else load(surrogate)
     summaries = {}
     fits = [None]
     if len(records) > 1:
@@ -78,7 +88,7 @@ def fit(
     for record, folder, found in zip(records, folders, fits, strict=True):
         for warning in record.warnings:
             err.print(str(warning), highlight=False, markup=False, soft_wrap=True)
-        one = partial(calibrate, found=found, residual=learned)
+        one = partial(calibrate, found=found, residual=learned, surrogate=lead)
         twin = _calibrate(one, record, folder, seed, force, quiet)
         summaries[str(folder)] = twin.summary()
         if not json:

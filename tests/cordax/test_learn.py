@@ -1,6 +1,7 @@
 """`cordax learn residual` and a twin that uses what was learned."""
 
 import json
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -8,19 +9,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from calibration import Experiment, Fit, Free, LogNormal, Observation, Problem, Space
 from cordax.cli.app import run as main
 from cordax.hybrid import InputRow, MovedRow, flag, input_rows, moved_in_words
+from cordax.learn_surrogate import log_density
 from cordax.store import StoreError
 from cordax.twin import Twin
 from learned import storage
 from learned.ranges import Range
 from learned.residual import neural_residual
 from learned.storage import Learned
+from learned.surrogate import fit_surrogate
+from learned.surrogate_polynomial import fit_polynomial
 from physio import settle
 from physio.compose import mechanistic
 from physio.hemodynamics.exchange import exchange
 from physio.hemodynamics.states import named_state
 from physio.hemodynamics.treatments import lvad, peep
+from physio.parameters import get
 
 RECORD = """
 [patient]
@@ -117,6 +123,13 @@ def test_fit_refuses_a_residual_that_is_not_one(tmp_path, capsys):
     assert not (tmp_path / "t").exists()
 
 
+def test_fit_refuses_a_surrogate_that_is_none(tmp_path, capsys):
+    command = ["fit", "healthy", "-o", str(tmp_path / "t"), "--surrogate"]
+    assert main([*command, str(tmp_path / "none")]) == 1
+    assert "There is no file" in capsys.readouterr().err
+    assert not (tmp_path / "t").exists()
+
+
 def test_treatments_reach_through_a_hybrid_to_its_base():
     hybrid = learned_by_hand().onto(named_state("healthy_man", reflex=False))
     supported = lvad(9000.0)(peep(5.0)(hybrid))
@@ -151,6 +164,108 @@ def test_what_moved_is_said_in_sd():
     near = MovedRow("systemic_veins.unstressed_volume", "mL", 3.0, 3.0, 0.01)
     assert "systemic.resistance (+0.8 sd)" in moved_in_words((far, near))
     assert "No mechanistic parameter moved" in moved_in_words((near,))
+
+
+def told(x):
+    """What stands for a simulator: every output a product of powers of parameters."""
+    size = jnp.exp(0.2 * jnp.sum(jnp.log(x), axis=1))
+    return {"cardiac_output": 5.0 * size, "systolic_pressure@radial": 110.0 / size}
+
+
+NAMES = ("systemic.resistance", "systemic_arteries.compliance")
+FREED = Space(tuple(Free(name, LogNormal(1.0, 0.3)) for name in NAMES))
+SEEN = (
+    Observation("cardiac_output", 5.5, 0.4, "L/min", discrepancy_sd=0.3),
+    Observation("systolic_pressure", 112.0, 5.0, "mmHg", "radial", 0.0, bias=2.0),
+    Observation("mean_pressure", 90.0, 2.0, "mmHg", role="check"),
+)
+
+
+def surrogate_by_hand(
+    system="Circulation", names=NAMES, units=("mmHg s/mL", "mL/mmHg")
+):
+    x = np.exp(0.4 * np.random.default_rng(0).standard_normal((80, len(names))))
+    made = fit_surrogate(
+        x, told(x), names, units, key=jax.random.key(0),
+        learn=partial(fit_polynomial, degree=1),
+    )  # fmt: skip
+    return Learned(made, None, system, {})
+
+
+def fit_by_hand(space=FREED, seen=SEEN, output=5.0):
+    """A fit at the prior's median, which predicts what ``told`` does there."""
+    model = named_state("healthy_man", reflex=False)
+    problem = Problem(model, space, seen, Experiment())
+    n, one = space.size, jnp.ones(1)
+    predictions = {"cardiac_output": output, "systolic_pressure@radial": 112.0}
+    return Fit(
+        problem, model, jnp.zeros(n), jax.tree.map(jnp.asarray, predictions), {}, {},
+        jnp.zeros((2, n)), jnp.eye(n), jnp.eye(n), jnp.zeros(3), jnp.zeros((3, n)),
+        one, one > 0, jnp.ones(1, int), jnp.zeros((1, n)), (),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [NAMES, NAMES[::-1]])
+def test_a_surrogate_becomes_a_log_density(names):
+    units = ("mmHg s/mL", "mL/mmHg")
+    units = units if names == NAMES else units[::-1]
+    found = log_density(surrogate_by_hand(names=names, units=units), fit_by_hand())
+    z = jax.random.normal(jax.random.key(1), (5, 2))
+    seen = told(jnp.exp(0.3 * z))
+    off = (seen["cardiac_output"] - 5.5) / 0.5
+    away = (seen["systolic_pressure@radial"] + 2.0 - 112.0) / 5.0
+    expected = -0.5 * (off**2 + away**2 + jnp.sum(z**2, axis=1))
+    # linear in logarithms, which polynomials of first degree tell; ridge 1e-10
+    np.testing.assert_allclose(found(z), expected, rtol=1e-6)
+    # 8 prior sd out: beyond the range it counts less than it says
+    far = jnp.array([[8.0, 0.0]])
+    seen, outside = found.seen(far[0])
+    assert float(outside) > 0.5
+    plain = found(far)[0] + 50.0 * outside
+    assert float(plain) == pytest.approx(
+        -0.5 * float(((seen["cardiac_output"] - 5.5) / 0.5) ** 2
+        + ((seen["systolic_pressure@radial"] + 2.0 - 112.0) / 5.0) ** 2 + 64.0)
+    )  # fmt: skip
+
+
+def test_what_the_surrogate_varies_and_the_fit_does_not_is_the_models():
+    alone = Space(FREED.free[:1])
+    found = log_density(surrogate_by_hand(), fit_by_hand(alone, output=5.2))
+    (name,) = found.fixed
+    held = get(named_state("healthy_man", reflex=False), NAMES[1])
+    assert name == NAMES[1] and float(found.fixed[name]) == float(held)
+
+
+@pytest.mark.parametrize(
+    ("learned", "fit", "said"),
+    [
+        (lambda: learned_by_hand(), fit_by_hand, "NeuralResidual is no surrogate"),
+        (lambda: surrogate_by_hand("TenTusscher2006"), fit_by_hand, "of a TenTussch"),
+        (
+            lambda: surrogate_by_hand(units=("1", "mL/mmHg")),
+            fit_by_hand,
+            "wants systemic.resistance in 1; the model has it in mmHg s/mL",
+        ),
+        (
+            surrogate_by_hand,
+            lambda: fit_by_hand(
+                Space((*FREED.free, Free("pulmonary.resistance", LogNormal(0.1, 0.3))))
+            ),
+            "frees pulmonary.resistance, which the surrogate does not vary",
+        ),
+        (
+            surrogate_by_hand,
+            lambda: fit_by_hand(
+                seen=(*SEEN, Observation("wedge_pressure", 8.0, 1.0, "mmHg"))
+            ),
+            "wedge_pressure was observed; the surrogate does not tell it",
+        ),
+        (surrogate_by_hand, lambda: fit_by_hand(output=7.0), "of another circulation"),
+    ],
+)
+def test_a_surrogate_of_something_else_is_refused(learned, fit, said):
+    with pytest.raises(storage.LearnedError, match=said):
+        log_density(learned(), fit())
 
 
 @pytest.mark.slow

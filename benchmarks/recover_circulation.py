@@ -23,6 +23,7 @@ from benchmarks.cohort_fit import (
     INDICES,
     VEINS,
     Found,
+    Method,
     Patients,
     Runner,
     Runs,
@@ -170,7 +171,10 @@ def experiment(
             "held_out": float(gain.sum()),
             "chi2": float(fit.misfit.mean() / learners.measured[0].size),
             "overlap": float(inside[:, :n_loss].mean()),
-            "flagged": float((~inside[:, n_loss:]).mean()),
+            "outside": float((~inside[:, n_loss:]).mean()),
+            "flagged": _flagged(case, runner.method, found, shared, bounds, at, inside)
+            if name == "closure"
+            else float("nan"),
             "found": found,
             "shared": shared,
             "inside": inside[:, :n_loss],
@@ -182,6 +186,23 @@ def experiment(
         )
     return results | {"bounds": bounds, "new": new, "base_chi2": float(
         base_known.misfit.mean() / learners.measured[0].size)}  # fmt: skip
+
+
+def _flagged(
+    case: Case, method: Method, found: Found, shared: np.ndarray, bounds: np.ndarray,
+    at: Runs, inside: np.ndarray,
+) -> float:  # fmt: skip
+    """Of the runs that ask outside of the range: the share the law itself flags."""
+
+    def excess(z: Array, asked: Array) -> Array:
+        model = method.own(method.build(jnp.asarray(shared), jnp.asarray(bounds)), z)
+        if case.name == "reflex":
+            return jax.vmap(model.reflex.excess)(asked[:, 1])
+        law = get(model, VEINS)
+        return jax.vmap(law.excess)(asked[:, 0] + law.base.unstressed_volume)
+
+    raised = np.asarray(jax.jit(jax.vmap(excess))(found.own, at.asked)) > 0.0
+    return float(raised[~inside].mean()) if (~inside).any() else float("nan")
 
 
 def _learned_range(case: Case, found: Found, known: Cohort) -> np.ndarray:
@@ -304,6 +325,7 @@ def _values(case: Case, results: list[dict[str, Any]]) -> dict[str, float]:
         "error": values.pop("closure"),
         "overlap": 100.0 * float(np.mean([m["overlap"] for m in mine])),
         "outside_flagged": float(np.mean([m["flagged"] for m in mine])),
+        "infusion_outside": float(np.mean([m["outside"] for m in mine])),
         "beyond": 100.0 * float(np.median(beyond.max(1))),
         **values,
     }

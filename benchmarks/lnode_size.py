@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import recovery
+from benchmarks.pages import Section, table
 from calibration import Experiment, Free, LogNormal, Observation, Space, fit
 from calibration.lanes import VALUE_LANES, in_chunks
 from calibration.posterior import sample_fit
@@ -201,11 +202,15 @@ def measured() -> tuple[dict[str, float], list[str]]:
     return got, _page(got, shares, sampled)
 
 
+def section() -> Section:
+    """The row and its page."""
+    got, page = measured()
+    return {"hybrid-speed-lnode": got}, page
+
+
 def _page(
     got: dict[str, float], shares: dict[str, dict[str, float]], sampled: dict[str, Any]
 ) -> list[str]:
-    from benchmarks.pages import table
-
     most = {
         kind: sorted(found, key=lambda name: -found[name])[:3]
         for kind, found in shares.items()

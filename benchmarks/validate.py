@@ -268,7 +268,15 @@ def hearts() -> Section:
 
 #: What runs without any data.
 FREE = frozenset(
-    {"operators", "waves", "slab", "reentry", "recovered-laws", "recovered-current"}
+    {
+        "operators",
+        "waves",
+        "slab",
+        "reentry",
+        "recovered-laws",
+        "recovered-current",
+        "lnode",
+    }
 )
 SECTIONS: dict[str, tuple[str, Callable[[], Section]]] = {
     "real": ("A real patient", real_patient),
@@ -303,6 +311,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], Section]]] = {
         _of("validate_hybrid", "learned_table"),
     ),
     "surrogates": ("Surrogates of published tables", _of("surrogate_tables", "tables")),
+    "lnode": ("A heart of 43 free parameters", _of("lnode_size", "section")),
     "tests": ("Tests", tests),
 }
 _HEAD = [

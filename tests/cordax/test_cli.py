@@ -56,7 +56,7 @@ def twin(monkeypatch):
     """Puts the stand-in where `cordax.twin` is; its calibration may be replaced."""
     module = types.ModuleType("cordax.twin")
 
-    def calibrate(record, *, seed, progress, found=None, residual=None):
+    def calibrate(record, *, seed, progress, found=None, residual=None, surrogate=None):
         progress("fit", 0.5)
         progress("fit", 1.0)
         return Twin(f"{record.id}-{seed}")
@@ -178,7 +178,9 @@ def test_every_problem_of_every_record_is_told_at_once(capsys, here, twin):
 def test_ctrl_c_keeps_what_is_finished(capsys, here, twin):
     done = twin.calibrate
 
-    def interrupted(record, *, seed, progress, found=None, residual=None):
+    def interrupted(
+        record, *, seed, progress, found=None, residual=None, surrogate=None
+    ):
         if record.id == "hfref":
             stop = KeyboardInterrupt()
             stop.twin = Twin("partial")

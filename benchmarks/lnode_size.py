@@ -18,19 +18,17 @@ import numpy as np
 
 from benchmarks import recovery
 from benchmarks.pages import Section, table
-from calibration import Experiment, Free, LogNormal, Observation, Space, fit
-from calibration.lanes import VALUE_LANES, in_chunks
+from benchmarks.simulated import WAVE, draws, median_errors, simulator, space_of
+from calibration import Experiment, Observation, Space, fit
 from calibration.posterior import sample_fit
 from learned.surrogate import Surrogate, train_surrogate
 from learned.surrogate_polynomial import fit_polynomial
-from physio.hemodynamics.indices import aortic_site
 from physio.parameters import get, parameters
 
 SEED = 20260103
 RUNS, FRESH, DEGREE = 4096, 1024, 2
 SOBOL = 2048  # points of each of the two sets
 ESS = 1000.0
-WAVE = "aortic_pressure"
 _CHAMBERS = ("left_atrium", "left_ventricle", "right_atrium", "right_ventricle")
 _VALVES = ("aortic_valve", "mitral_valve", "pulmonary_valve", "tricuspid_valve")
 _TIMES = (
@@ -70,37 +68,15 @@ SPREAD: dict[str, float] = {
 
 def space() -> Space:
     """The 43 parameters with their priors."""
-    heart = recovery.heart()
-    return Space(
-        tuple(Free(k, LogNormal(get(heart, k), sd)) for k, sd in SPREAD.items())
-    )
+    return space_of(recovery.heart(), SPREAD)
 
 
-@eqx.filter_jit
-def _beats(model: Any, experiment: Experiment, space: Space, x: Any) -> Any:
-    def one(x: Any) -> Any:
-        varied = space.put(model, dict(zip(space.names, x, strict=True)))
-        periodic, beat = experiment.beat(varied)
-        seen = experiment.features(beat, periodic.system)
-        pressure = beat.observed.pressure
-        outputs = {name: seen[name] for name in recovery.MEASURED}
-        outputs[WAVE] = pressure[aortic_site(pressure)][:-1:2]
-        return outputs, periodic.ok & beat.ok
-
-    return jax.vmap(one)(x)
-
-
-def _simulator() -> Any:
-    model, experiment, free = recovery.heart(), Experiment(steps_per_beat=200), space()
-    return lambda x: in_chunks(
-        lambda x: _beats(model, experiment, free, x), VALUE_LANES, np.asarray(x)
-    )
+def _kept(index: str) -> bool:
+    return index in recovery.MEASURED
 
 
 def _draws(key: Any, n: int) -> Any:
-    free = space()
-    values = jax.vmap(free.physical)(jax.random.normal(key, (n, free.size)))
-    return jnp.stack([values[name] for name in free.names], axis=1)
+    return draws(space(), key, n)
 
 
 def trained(simulate: Any) -> tuple[Surrogate, float]:
@@ -120,13 +96,8 @@ def errors(surrogate: Surrogate, simulate: Any) -> dict[str, float]:
     x = _draws(jax.random.key(SEED + 1), FRESH)
     truth, ok = simulate(x)
     means = eqx.filter_jit(eqx.filter_vmap(surrogate.mean))(x)
-    found = {}
-    for name, value in truth.items():
-        off, size = (np.asarray(means[name]) - value)[ok], np.abs(value[ok])
-        if name == WAVE:
-            off, size = np.sqrt(np.mean(off**2, axis=1)), size.mean(axis=1)
-        found[name] = 100 * float(np.median(np.abs(off) / size))
-    return found
+    found = median_errors(means, truth, ok)
+    return {name: 100 * error for name, error in found.items()}
 
 
 def times_real(surrogate: Surrogate) -> float:
@@ -185,7 +156,7 @@ def posterior(simulate: Any) -> dict[str, float]:
 
 def measured() -> tuple[dict[str, float], list[str]]:
     """The row's figures, and what the page says."""
-    simulate = _simulator()
+    simulate = simulator(recovery.heart(), space(), _kept)
     surrogate, seconds = trained(simulate)
     start = time.perf_counter()
     shares = sensitivities(surrogate)

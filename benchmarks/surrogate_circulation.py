@@ -22,17 +22,21 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import cordax
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-from benchmarks import acceptance, recovery  # noqa: E402 (after the path)
+from benchmarks import acceptance, recovery, simulated  # noqa: E402 (after the path)
 from benchmarks.pages import Section, table  # noqa: E402
-from calibration import Experiment, Free, LogNormal, Space, fit_many  # noqa: E402
-from calibration.lanes import VALUE_LANES, in_chunks  # noqa: E402
+from benchmarks.simulated import (  # noqa: E402
+    WAVE,
+    median_errors,
+    simulator,
+    space_of,
+)
+from calibration import Space, fit_many  # noqa: E402
 from calibration.pareto import TRUSTED, effective, smooth  # noqa: E402
 from calibration.posterior import sample_fit  # noqa: E402
 from calibration.samplers import (  # noqa: E402
@@ -47,8 +51,7 @@ from learned import storage  # noqa: E402
 from learned.storage import Learned  # noqa: E402
 from learned.surrogate import Surrogate, train_surrogate  # noqa: E402
 from learned.surrogate_polynomial import fit_polynomial  # noqa: E402
-from physio.hemodynamics.indices import aortic_site  # noqa: E402
-from physio.parameters import get, parameters  # noqa: E402
+from physio.parameters import parameters  # noqa: E402
 
 SEED = 20260102
 RUNS, SPREAD, DEGREE = 8192, 1.25, 3
@@ -66,44 +69,20 @@ LEFT_OUT = {
     "aortic_regurgitant_fraction", "mitral_regurgitant_volume",
     "mitral_regurgitant_fraction",
 }  # fmt: skip
-WAVE = "aortic_pressure"
 
 
 def space() -> Space:
     """The free parameters with their priors."""
-    base = recovery.heart()
-    return Space(
-        tuple(Free(k, LogNormal(get(base, k), sd)) for k, sd in recovery.FREE.items())
-    )
+    return space_of(recovery.heart(), recovery.FREE)
 
 
-@eqx.filter_jit
-def _beats(model: Any, experiment: Experiment, space: Space, x: Any) -> Any:
-    def one(x: Any) -> Any:
-        varied = space.put(model, dict(zip(space.names, x, strict=True)))
-        periodic, beat = experiment.beat(varied)
-        seen = experiment.features(beat, periodic.system)
-        outputs = {name: v for name, v in seen.items() if name not in LEFT_OUT}
-        pressure = beat.observed.pressure
-        outputs[WAVE] = pressure[aortic_site(pressure)][:-1:2]
-        return outputs, periodic.ok & beat.ok
-
-    return jax.vmap(one)(x)
-
-
-def simulator() -> Any:
-    """x (n, 8), physical values -> indices and aortic pressure by name, ok."""
-    model, experiment, free = recovery.heart(), Experiment(steps_per_beat=200), space()
-    return lambda x: in_chunks(
-        lambda x: _beats(model, experiment, free, x), VALUE_LANES, np.asarray(x)
-    )
+def _kept(index: str) -> bool:
+    return index not in LEFT_OUT
 
 
 def draws(key: Any, n: int, spread: float = 1.0) -> Any:
     """Parameters (n, 8) of the prior, or of one ``spread`` times as wide."""
-    free = space()
-    values = jax.vmap(free.physical)(spread * jax.random.normal(key, (n, free.size)))
-    return jnp.stack([values[name] for name in free.names], axis=1)
+    return simulated.draws(space(), key, n, spread)
 
 
 def trained(simulate: Any) -> Learned:
@@ -129,13 +108,8 @@ def errors(surrogate: Surrogate, simulate: Any) -> dict[str, Any]:
     truth, ok = simulate(x)
     means = eqx.filter_jit(eqx.filter_vmap(surrogate.mean))(x)
     ends = jax.jit(jax.vmap(lambda x: surrogate.interval(x, 0.95)))(x)
-    relative, covered = {}, {}
+    relative, covered = median_errors(means, truth, ok), {}
     for name, value in truth.items():
-        off = np.abs(np.asarray(means[name]) - value)[ok]
-        size = np.abs(value[ok])
-        if name == WAVE:  # over a beat, of its mean
-            off, size = np.sqrt(np.mean(off**2, axis=1)), size.mean(axis=1)
-        relative[name] = float(np.median(off / size))
         low, high = (np.asarray(end) for end in ends[name])
         covered[name] = float(((low <= value) & (value <= high))[ok].mean())
     return {"relative": relative, "covered": covered, "sound": int(np.sum(ok))}
@@ -236,7 +210,7 @@ def summary(patients: list[dict[str, float]]) -> dict[str, float]:
 
 def measured(patients: int = PATIENTS, kept: bool = False) -> dict[str, Any]:
     """Everything, in this process; ``kept``: with the surrogate of the last run."""
-    simulate = simulator()
+    simulate = simulator(recovery.heart(), space(), _kept)
     learned = storage.load(KEPT) if kept and KEPT.is_file() else trained(simulate)
     surrogate, found = learned.part, dict(learned.training)
     found["modes"] = len(surrogate.outputs.waves[WAVE].modes)

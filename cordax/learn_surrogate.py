@@ -38,9 +38,8 @@ _LEFT_OUT = ("e_a_ratio", "tau", "heart_rate")
 #: Nats by a width of the training range outside of it: steep enough that chains seldom
 #: leave it, finite so that no part of the posterior is out of their reach.
 _OUTSIDE = 50.0
-_STRANGE = (
-    3.0  # sd between surrogate and model, from which it is of another circulation
-)
+#: sd between surrogate and model, from which it is of another circulation
+_STRANGE = 3.0
 _TRAIN = "Train one of this patient: cordax learn surrogate PATIENT -o FILE"
 
 Say = Callable[[str, float], None]

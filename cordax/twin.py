@@ -24,7 +24,6 @@ from calibration.misfit import Problem
 from calibration.posterior import Posterior, sample_fit
 from cordax import build, store
 from cordax.hybrid import flag, hybrid_part, input_rows, moved_in_words
-from cordax.learn_surrogate import log_density
 from cordax.record import Record, from_payload
 from cordax.seen import LEARNED, SENSED, WAVE
 from learned import storage
@@ -460,6 +459,8 @@ def calibrate(
         )  # fmt: skip
     how: dict[str, Any] = {}
     if surrogate is not None:
+        from cordax.learn_surrogate import log_density
+
         how = {"method": "delayed", "surrogate": log_density(surrogate, found)}
     try:
         posterior = sample_fit(

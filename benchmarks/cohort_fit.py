@@ -8,6 +8,7 @@ parameters are known to a thousandth and others to a tenth.
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -234,16 +235,35 @@ def _linear(
     return r, a, np.concatenate([b, np.zeros((n, n_own, b.shape[2]))], axis=1)
 
 
+def _within(
+    whole: np.ndarray, gradient: np.ndarray, shared: np.ndarray,
+    projected: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:  # fmt: skip
+    """The Newton step of what is shared; what it would take out of bounds stays at
+    them, and the rest is solved again."""
+    free, step = np.ones(len(shared), bool), np.zeros(len(shared))
+    for _ in range(8):
+        rest = gradient[free] + whole[np.ix_(free, ~free)] @ step[~free]
+        step[free] = -np.linalg.solve(whole[np.ix_(free, free)], rest)
+        kept = projected(shared + step) - shared
+        out = free & (kept != step)
+        if not out.any():
+            break
+        step, free = kept, free & ~out
+    return step
+
+
 def _step(
     linear: tuple[np.ndarray, ...], rows: np.ndarray, slope: np.ndarray,
-    damp: np.ndarray, joint: bool,
+    damp: np.ndarray, bounded: Callable[..., np.ndarray] | None,
 ) -> tuple[np.ndarray, Any]:  # fmt: skip
-    """The damped Gauss-Newton step of patients and, if ``joint``, of what is shared."""
+    """The damped Gauss-Newton step of patients and, where ``bounded`` is given, of what
+    is shared."""
     r, a, b = linear
     eye = damp[:, None, None] * np.eye(a.shape[2])
     block = np.einsum("nri,nrj->nij", a, a) + eye
     g = np.einsum("nri,nr->ni", a, r)
-    if not joint:
+    if bounded is None:
         return -np.linalg.solve(block, g[..., None])[..., 0], 0.0
     cross = np.einsum("nri,nrs->nis", a, b)
     solved = np.linalg.solve(block, np.concatenate([cross, g[..., None]], axis=-1))
@@ -252,13 +272,13 @@ def _step(
     whole = whole - np.einsum("nis,nit->st", cross, solved[..., :-1], optimize=True)
     gs = np.einsum("nrs,nr->s", b, r) + slope.T @ rows
     gs = gs - np.einsum("nis,ni->s", cross, solved[..., -1])
-    shared = -np.linalg.solve(whole, gs)
+    shared = bounded(whole, gs)
     return -solved[..., -1] - solved[..., :-1] @ shared, shared
 
 
 def calibrate(
     runner: Runner, cohort: Patients, own: np.ndarray, shared: np.ndarray,
-    bounds: np.ndarray, *, joint: bool, most: int = 40,
+    bounds: np.ndarray, *, joint: bool, most: int = 80,
 ) -> Found:  # fmt: skip
     """Patients' parameters, and what they share where ``joint``."""
     method, n = runner.method, len(own)
@@ -281,7 +301,10 @@ def calibrate(
     rows, slope = penalties(shared)
     value = cost(runs, own, rows)
     for _ in range(most):
-        step, change = _step(_linear(runs, cohort, own), rows, slope, damp, joint)
+        bounded = partial(_within, shared=shared, projected=method.projected)
+        step, change = _step(
+            _linear(runs, cohort, own), rows, slope, damp, bounded if joint else None
+        )
         longest = np.abs(step).max(1, keepdims=True)
         trial = own + step * np.minimum(1.0, 0.5 / np.maximum(longest, 1e-12))
         now = method.projected(shared + change) if joint else shared

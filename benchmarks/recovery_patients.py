@@ -10,13 +10,15 @@ from benchmarks.recovery_methods import FREE
 from physio import get
 from physio.hemodynamics.states import named_state
 
-POSTURES = (-700.0, -450.0, -200.0, 0.0, 240.0, 480.0, 720.0, 960.0)  # mL
+POSTURES = (-700.0, -450.0, -200.0, 0.0, 250.0, 500.0, 750.0, 1000.0)  # mL
 OWN = (-400.0, -200.0, 0.0, 200.0, 400.0, 600.0, 800.0)  # of a new patient
 LOSSES = (300.0, 600.0, 900.0)
 BEYOND = (-1300.0,)  # an infusion far above what was learned
 #: mmHg: who falls below is drawn again; lower where learned from than where tested
 VIABLE, VIABLE_LEARNED = 20.0, 15.0
-PRIOR = 0.5  # sd of the logarithm of a patient's parameter, before his data
+#: sd of the logarithm of a patient's parameter before his data: one of the cohort
+#: learned from (about its spread), and a new one, who may lie outside of it
+PRIOR_LEARNED, PRIOR = 0.15, 0.5
 SET_POINT_AT = 91.55  # mmHg, the named state's
 #: sd of the logarithms; the filling is the veins' (V - V0) / C at rest (mmHg)
 SPREAD = {
@@ -94,10 +96,12 @@ def cohort(
     return Cohort(own[alive], runs, runs.seen + noise, z[alive])
 
 
-def prior(measured: np.ndarray, acts: np.ndarray, n_own: int) -> tuple:
+def prior(
+    measured: np.ndarray, acts: np.ndarray, n_own: int, spread: float = PRIOR
+) -> tuple:
     """Centre and sd of every patient's z: the set point is the pressure at rest."""
     n = len(measured)
-    centre, sd = np.zeros((n, n_own)), np.full(n_own, PRIOR)
+    centre, sd = np.zeros((n, n_own)), np.full(n_own, spread)
     if n_own > len(FREE):
         rest = int(np.flatnonzero(~acts.any(1))[0])
         flow = measured[:, rest, 2] * 66.0 / 60.0

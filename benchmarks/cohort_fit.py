@@ -260,8 +260,10 @@ def _step(
     """The damped Gauss-Newton step of patients and, where ``bounded`` is given, of what
     is shared."""
     r, a, b = linear
-    eye = damp[:, None, None] * np.eye(a.shape[2])
-    block = np.einsum("nri,nrj->nij", a, a) + eye
+    block = np.einsum("nri,nrj->nij", a, a)
+    # and a share of rounding, where slopes are so steep that nothing else would count
+    ridge = damp + 1e-13 * np.abs(block).max((1, 2))
+    block = block + ridge[:, None, None] * np.eye(a.shape[2])
     g = np.einsum("nri,nr->ni", a, r)
     if bounded is None:
         return -np.linalg.solve(block, g[..., None])[..., 0], 0.0

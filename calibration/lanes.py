@@ -127,27 +127,29 @@ def predict_many(
 
 
 @eqx.filter_jit
-def _features_lanes(models: Any, experiment: Experiment, start: Any) -> Any:
-    def one(model: Any, start: Any) -> Any:
+def _features_lanes(models: Any, experiments: Any, start: Any) -> Any:
+    def one(model: Any, experiment: Experiment, start: Any) -> Any:
         y0 = ravel_pytree(model.initial_state())[1](start)
         periodic, beat = experiment.beat(model, y0)
         features = experiment.features(beat, periodic.system)
         return features, ravel_pytree(periodic.state)[0], periodic.ok & beat.ok
 
-    return eqx.filter_vmap(one)(models, start)
+    return eqx.filter_vmap(one)(models, experiments, start)
 
 
 def features_many(
-    models: Any, experiment: Experiment, start: Any, lanes: int = VALUE_LANES
+    models: Any, experiments: Any, start: Any, lanes: int = VALUE_LANES
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Features, flat periodic state and ``ok`` of stacked models, one lane each.
 
-    ``start`` holds the flat states at which the searches for the beat begin.
+    ``experiments`` are stacked likewise; ``start`` holds the flat states at which the
+    searches for the beat begin. One compiled program whatever was done to the models.
     """
-    arrays, static = eqx.partition(models, eqx.is_array)
-    arrays = jax.tree.map(np.asarray, arrays)
+    both, static = eqx.partition((models, experiments), eqx.is_array)
+    both = jax.tree.map(np.asarray, both)
 
-    def program(arrays: Any, start: Any) -> Any:
-        return _features_lanes(eqx.combine(arrays, static), experiment, start)
+    def program(both: Any, start: Any) -> Any:
+        models, experiments = eqx.combine(both, static)
+        return _features_lanes(models, experiments, start)
 
-    return in_chunks(program, lanes, arrays, np.asarray(start))
+    return in_chunks(program, lanes, both, np.asarray(start))

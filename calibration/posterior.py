@@ -127,9 +127,13 @@ class Posterior(eqx.Module):
         ``intervention`` maps a model to a model; ``experiment`` replaces the fit's
         where the conditions change too.
         """
-        stacked = eqx.filter_vmap(intervention)(self.models(n))
-        chosen = experiment or self.fit.problem.experiment
-        features, _, ok = features_many(stacked, chosen, self.state[:n])
+
+        def made(z: Array) -> tuple[AbstractRegulated, Experiment]:
+            model, own, _ = self.fit.problem.pushed(z)
+            return intervention(model), experiment or own
+
+        models, experiments = eqx.filter_jit(eqx.filter_vmap(made))(self.z[:n])
+        features, _, ok = features_many(models, experiments, self.state[:n])
         return {k: jnp.asarray(v) for k, v in features.items()}, jnp.asarray(ok)
 
 

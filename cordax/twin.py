@@ -16,10 +16,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from calibration.fit import Fit, fit, fit_many
-from calibration.lanes import VALUE_LANES, in_chunks, predict_many
+from calibration.lanes import features_many, predict_many
 from calibration.misfit import Problem
 from calibration.posterior import Posterior, sample_fit
 from cordax import build, store
@@ -67,17 +68,26 @@ def _draws(features: dict[str, Any], values: tuple[Any, ...], ok: Any) -> Draw:
 
 
 @eqx.filter_jit
-def _treated(problem: Problem, treatment: Any, z: Array, gain: Array, sensed: Array):
-    """Features and ok of draws after a treatment; before it the reflex was at rest."""
+def _awake(problem: Problem, z: Array, gain: Array, sensed: Array) -> tuple[Any, Any]:
+    """Models and experiments of draws, stacked, with the reflex at rest in each."""
 
-    def one(z: Array, gain: Array, sensed: Array) -> tuple[dict[str, Array], Array]:
+    def one(z: Array, gain: Array, sensed: Array) -> tuple[Any, Any]:
         model, experiment, _ = problem.pushed(z)
-        awake = replace(model, "reflex", Baroreflex(gain, sensed))
-        periodic, after = experiment.beat(treatment(awake))
-        features = experiment.features(after, periodic.system)
-        return features, periodic.ok & after.ok
+        return replace(model, "reflex", Baroreflex(gain, sensed)), experiment
 
-    return jax.vmap(one)(z, gain, sensed)
+    return eqx.filter_vmap(one)(z, gain, sensed)
+
+
+@eqx.filter_jit
+def _treated(models: Any, treatment: Any) -> tuple[Any, Array]:
+    """Stacked models after a treatment, and where to begin to search for their beat:
+    little to compile for each kind of treatment."""
+
+    def one(model: Any) -> tuple[Any, Array]:
+        after = treatment(model)
+        return after, ravel_pytree(after.initial_state())[0]
+
+    return eqx.filter_vmap(one)(models)
 
 
 def _spread(values: Any) -> tuple[float, float, float]:
@@ -146,13 +156,12 @@ class Twin:
     def _after(self, interventions: Sequence[Any]) -> Draw:
         from physio.interventions import then
 
-        treatment = then(*interventions)
         z = np.concatenate([self.z[None], self.draws])
         gains = np.concatenate([[np.median(self.gains)], self.gains])
-        features, ok = in_chunks(
-            lambda z, gain, sensed: _treated(self.problem, treatment, z, gain, sensed),
-            VALUE_LANES, z, gains, self.rest.sensed,
-        )  # fmt: skip
+        arrays = (jnp.asarray(x) for x in (z, gains, self.rest.sensed))
+        models, experiments = _awake(self.problem, *arrays)
+        after, start = _treated(models, then(*interventions))
+        features, _, ok = features_many(after, experiments, start)
         return _draws(features, (), ok)
 
     def whatif(self, treatments: Sequence[str]) -> dict[str, Any]:

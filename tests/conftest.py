@@ -43,6 +43,25 @@ def shared_data() -> Callable[[str], Path]:
     return find
 
 
+#: Files that run in one process, because they need the same compiled programs.
+TOGETHER = {
+    f"tests/calibration/test_{name}.py": "the synthetic patient"
+    for name in ("fit", "posterior", "delayed", "observed_discrepancy")
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return TOGETHER.get(file, file)
+
+    return Together(config, log)
+
+
 @pytest.fixture
 def record_property(record_property) -> Callable[[str, Any], None]:
     """Figures as Python's numbers: what a worker reports must be plain."""

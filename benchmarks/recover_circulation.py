@@ -288,8 +288,11 @@ def _ratios(results: list[dict[str, Any]], name: str, key: str = "rmse") -> np.n
 
 
 def _spread(values: Any) -> str:
-    low, middle, high = np.percentile(values, [0.0, 50.0, 100.0])
-    return f"{middle:.3f} ({low:.3f}-{high:.3f})"
+    low, middle, high = (
+        f"{x:.3f}" if x < 1e4 else f"{x:.0e}"
+        for x in np.percentile(values, [0.0, 50.0, 100.0])
+    )
+    return f"{middle} ({low}-{high})"
 
 
 def _rows(case: Case, results: list[dict[str, Any]]) -> list[str]:
@@ -349,9 +352,10 @@ def _lost(results: list[dict[str, Any]], noisy: list[dict[str, Any]]) -> dict:
     return {
         "effect": float(np.max(effects)),
         "added": float(np.max(errors)),
-        # a part that was not kept is the base, found from another start
-        "gain": round(float(np.median(gains)), 6),
-        "noise_gain": round(float(np.median(noisy_gains)), 6),
+        # a part that was not kept is the base, found from another start: equal as far
+        # as patients are fitted, to 1e-4 of their misfit
+        "gain": round(float(np.median(gains)), 4) + 0.0,
+        "noise_gain": round(float(np.median(noisy_gains)), 4) + 0.0,
     }
 
 

@@ -202,3 +202,17 @@ def test_a_step_on_a_gpu_is_one_kernel_and_moves_little_more_than_it_must():
         assert found["kernels"] == 1
         # a byte a node says which neighbours lie outside; the rest is exact
         assert 1 <= found["bytes_ratio"] < 1.02
+
+
+@pytest.mark.slow
+def test_what_a_gpu_would_be_asked_runs_anywhere():
+    found = json.loads(script("tissue_gpu.py", "--small"))
+    assert found["ep-gpu-throughput"].keys() == {"grid", "voxels"}
+    assert found["ep-gpu-heart"].keys() == {"seconds", "nodes", "batch_ratio"}
+    figures = [x for row in found.values() for x in row.values()]
+    assert min(figures) > 0.0 and np.isfinite(figures).all()
+
+
+@pytest.mark.skipif(jax.default_backend() == "gpu", reason="a GPU is at hand")
+def test_without_a_gpu_nothing_is_written():
+    assert "There is no GPU here" in script("tissue_gpu.py")

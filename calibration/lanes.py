@@ -7,6 +7,9 @@ the chunks go to a few threads. Measured on 2 cores with the demo patient, warm 
 each: a Jacobian 6 ms alone, 2 ms in fours; a prediction 2.7 ms alone, 1 ms by 32.
 """
 
+# pyright: reportCallIssue=false
+# filter_jit hands the compiler's options to jax.jit, and its types do not say so
+
 import math
 import os
 from collections.abc import Callable

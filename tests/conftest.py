@@ -10,13 +10,17 @@ import pytest
 
 from cordax import runtime
 
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+CACHES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+CACHES = CACHES / "cordax" / "tests"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+if WORKER:
     # jax writes an entry in place: another process may read half of it
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    os.environ["XDG_CACHE_HOME"] = str(Path(base) / "cordax/tests" / worker)
+    os.environ["XDG_CACHE_HOME"] = str(CACHES / WORKER)
 os.environ["COLUMNS"] = "100"  # of tables in a terminal, wherever tests run
 runtime.setup()
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# else an entry's name depends on where the cache is
+jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
 
 ROOT = Path(__file__).resolve().parents[1]
 NO_DATA = (
@@ -48,6 +52,31 @@ TOGETHER = {
     f"tests/calibration/test_{name}.py": "the synthetic patient"
     for name in ("fit", "posterior", "delayed", "observed_discrepancy")
 }
+#: What takes longest begins first, so that no process waits for another's last file.
+LONGEST = (
+    "tests/cordax/test_learn.py",
+    *TOGETHER,
+    "tests/calibration/test_jacobian.py",
+    "tests/cordax/test_twin.py",
+    "tests/electrophysiology/test_velocity.py",
+    "tests/cordax/test_bench_fluid_response.py",
+    "tests/cordax/test_cli_ep.py",
+    "tests/hemodynamics/test_against_others.py",
+    "tests/physio/test_simulate.py",
+    "tests/learned/test_residual.py",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before the processes start, each is given what the others compiled earlier."""
+    if WORKER or not config.getoption("numprocesses", None):
+        return
+    folders = [f for f in CACHES.glob("gw*/cordax/jax") if f.is_dir()]
+    for folder in folders:
+        for entry in folder.glob("*-cache"):
+            for other in folders:
+                if not (other / entry.name).exists():
+                    os.link(entry, other / entry.name)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -59,6 +88,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             file = super()._split_scope(nodeid)
             return TOGETHER.get(file, file)
 
+    config.option.loadscopereorder = False  # as collected, see LONGEST
     return Together(config, log)
 
 
@@ -69,6 +99,8 @@ def record_property(record_property) -> Callable[[str, Any], None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: k for k, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.nodeid.split("::")[0], len(order)))
     for item in items:
         if "shared_data" in getattr(item, "fixturenames", ()):
             item.add_marker("data")

@@ -154,13 +154,15 @@ def test_it_is_a_tree_of_arrays_that_compiles_and_differentiates(learned):
         return learned.predict(new.inputs, simulated, own)[0].sum()
 
     at = jnp.asarray(new.simulated)
-    eager, compiled = predicted(at), jax.jit(predicted)(at)
-    np.testing.assert_allclose(compiled, eager, rtol=1e-10)
-    slope, step = jax.grad(predicted)(at), 1e-5
-    ahead, behind = predicted(at + step), predicted(at - step)
+    both = jax.jit(jax.value_and_grad(predicted))
+    compiled, slope = both(at)
+    np.testing.assert_allclose(compiled, predicted(at), rtol=1e-10)
+    step = 1e-5
+    ahead, behind = both(at + step)[0], both(at - step)[0]
     np.testing.assert_allclose(slope.sum(), (ahead - behind) / (2 * step), rtol=1e-6)
-    moved = jax.grad(lambda x: learned.predict(x, at, own)[1].sum())(jnp.asarray(GRID))
-    assert np.isfinite(moved).all()  # at the very bounds of the range, too
+    moved = jax.jit(jax.grad(lambda x: learned.predict(x, at, own)[1].sum()))
+    # at the very bounds of the range, too
+    assert np.isfinite(moved(jnp.asarray(GRID))).all()
 
 
 def test_equal_points_are_equal_under_jit(monkeypatch):

@@ -303,10 +303,9 @@ def calibrate(
     rows, slope = penalties(shared)
     value = cost(runs, own, rows)
     for _ in range(most):
-        bounded = partial(_within, shared=shared, projected=method.projected)
-        step, change = _step(
-            _linear(runs, cohort, own), rows, slope, damp, bounded if joint else None
-        )
+        within = partial(_within, shared=shared, projected=method.projected)
+        bounded = within if joint else None
+        step, change = _step(_linear(runs, cohort, own), rows, slope, damp, bounded)
         longest = np.abs(step).max(1, keepdims=True)
         trial = own + step * np.minimum(1.0, 0.5 / np.maximum(longest, 1e-12))
         now = method.projected(shared + change) if joint else shared

@@ -56,7 +56,7 @@ def on_grid(
     """Tissue on a full grid with fibres along its first axis."""
     from physio.electrophysiology.voxel_diffusion import full_grid
 
-    return _tissue(full_grid(shape, _SPACING), scheme, cell, kind)
+    return tissue_of(full_grid(shape, _SPACING), scheme, cell, kind)
 
 
 def on_lists(
@@ -71,10 +71,13 @@ def on_lists(
         regions=np.zeros(len(index), np.int32),
         fibres=np.tile(_FIBRE, (len(index), 1)),
     )  # fmt: skip
-    return _tissue(voxels, scheme, cell, kind)
+    return tissue_of(voxels, scheme, cell, kind)
 
 
-def _tissue(geometry: Any, scheme: Any, cell: Any, kind: Any) -> Any:
+def tissue_of(
+    geometry: Any, scheme: Any, cell: Any = None, kind: Any = jnp.float32
+) -> Any:
+    """Tissue of a geometry, ten Tusscher-Panfilov 2006 where no cell is given."""
     from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
     from physio.electrophysiology.conductivity import Conductivity
     from physio.electrophysiology.tissue import Monodomain, as_dtype

@@ -18,12 +18,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from compiled_step import DT, on_grid, on_lists, schemes, start, stepping
-from tissue_speed import Figures, Racer, bare, pacing, race
+from compiled_step import (
+    DT,
+    on_grid,
+    on_lists,
+    schemes,
+    start,
+    stepping,
+    tissue_of,
+)
+from tissue_speed import LONG, Figures, Racer, bare, pacing, race
 
 import cordax
 
-LONG = 0.04  # ms: what the averaged current still allows
 BATCH = 16
 
 
@@ -58,16 +65,11 @@ def throughput(size: Size) -> Figures:
 
 def heart(size: Size) -> dict[str, float]:
     """Seconds that a beat of a generated biventricle takes, second run of two."""
-    from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
-    from physio.electrophysiology.conductivity import Conductivity
     from physio.electrophysiology.recording import run
-    from physio.electrophysiology.tissue import Monodomain, as_dtype
     from physio.electrophysiology.ventricles import Biventricle
 
     voxels = Biventricle().as_voxels(size.spacing)
-    scheme = schemes()["bond-average"]
-    made = Monodomain(ten_tusscher_2006(), voxels, Conductivity(), scheme=scheme)
-    tissue = as_dtype(made, jnp.float32)
+    tissue = tissue_of(voxels, schemes()["bond-average"])
     taken = []
     for _ in range(2):
         begun = time.perf_counter()

@@ -136,6 +136,10 @@ def _read_json(folder: Path) -> dict[str, Any]:
             f"There is no twin folder {folder}. Make one: "
             f"cordax fit PATIENT -o {folder}"
         )
+    if folder.is_file():
+        raise StoreError(
+            f"{folder} is a file; a twin is a folder. Name one made by: cordax fit"
+        )
     if not path.is_file():
         raise StoreError(_damaged(folder, f"{_JSON} is missing"))
     try:

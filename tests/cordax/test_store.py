@@ -142,6 +142,13 @@ def test_broken_folders_say_what_to_do(tmp_path, name):
         store.load(tmp_path / "twin")
 
 
+def test_a_file_is_not_offered_to_be_written_over(tmp_path):
+    (tmp_path / "notes.md").write_text("mine")
+    with pytest.raises(store.StoreError, match="a twin is a folder") as told:
+        store.load(tmp_path / "notes.md")
+    assert "--force" not in str(told.value)
+
+
 def test_no_folder_says_how_to_make_one(tmp_path):
     with pytest.raises(FileNotFoundError, match="cordax fit PATIENT -o"):
         store.load(tmp_path / "none")

@@ -39,6 +39,7 @@ def nuts(
     numpyro = _import()
     root = jnp.linalg.cholesky(fit.covariance)
 
+    @jax.jit  # numpyro first asks outside its own program: op by op otherwise
     def potential(w: Array) -> Array:
         z = fit.z + root @ w
         likelihood = fit.problem.log_likelihood(fit.problem.predict(z, fit.guess(z)))

@@ -8,6 +8,7 @@ over. Bounds cut the normal: u is then the normal variable truncated to
 """
 
 import abc
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -136,42 +137,57 @@ def _inside(flip: Array, a: Array, b: Array, p_of: Array, inverse: bool) -> Arra
     The upper half is mapped by symmetry (``flip``): ndtr(-x) has the digits that
     1 - ndtr(x) lost.
     """
-    low = jnp.where(flip, ndtr(-b), ndtr(a))
-    high = jnp.where(flip, ndtr(-a), ndtr(b))
-    below = jnp.where(flip, -p_of, p_of)
-    share = ndtr(below)
+    tails = [jnp.where(flip, *x) for x in ((-b, a), (-a, b), (-p_of, p_of))]
+    low, high, share = ndtr(jnp.stack(tails))
     share = (share - low) / (high - low) if inverse else low + share * (high - low)
     out = ndtri(share)
     return jnp.where(flip, -out, out)
 
 
-def _cut(prior: AbstractPrior, lower: Array, upper: Array) -> tuple[Array, Array]:
-    """The bounds as standard normal variables, the prior's own support included."""
-    least, most = prior.support()
-    least, most = jnp.maximum(lower, least), jnp.minimum(upper, most)
-    return prior.normal(least), prior.normal(most)
-
-
-def bounded_value(
-    prior: AbstractPrior, z: Float[Array, ""], lower: Array, upper: Array
-) -> Float[Array, ""]:
-    """The value at z under the prior cut to [lower, upper]; z = 0 is its median."""
-    a, b = _cut(prior, lower, upper)
+def _cuts(
+    priors: Sequence[AbstractPrior], lower: Array, upper: Array
+) -> tuple[Array, Array, Array]:
+    """The bounds as standard normal variables, each prior's own support included, and
+    where they cut nothing (there they are -1 and 1)."""
+    supports = [prior.support() for prior in priors]
+    least = [jnp.maximum(a, low) for a, (low, _) in zip(lower, supports, strict=True)]
+    most = [jnp.minimum(b, up) for b, (_, up) in zip(upper, supports, strict=True)]
+    a = jnp.stack([p.normal(x) for p, x in zip(priors, least, strict=True)])
+    b = jnp.stack([p.normal(x) for p, x in zip(priors, most, strict=True)])
     uncut = (a < -_NO_CUT) & (b > _NO_CUT)
-    safe = jnp.where(uncut, 0.0, z)
-    a, b = jnp.where(uncut, -1.0, a), jnp.where(uncut, 1.0, b)
-    value = prior.value(jnp.where(uncut, z, _inside(z > 0.0, a, b, safe, False)))
-    return jnp.clip(value, lower, upper)  # a rounding error outside is outside
+    return jnp.where(uncut, -1.0, a), jnp.where(uncut, 1.0, b), uncut
 
 
-def bounded_normal(
-    prior: AbstractPrior, x: Float[Array, ""], lower: Array, upper: Array
-) -> Float[Array, ""]:
-    """The inverse of :func:`bounded_value`."""
-    a, b = _cut(prior, lower, upper)
-    uncut = (a < -_NO_CUT) & (b > _NO_CUT)
-    u = prior.normal(x)
-    safe = jnp.where(uncut, 0.0, u)
-    a, b = jnp.where(uncut, -1.0, a), jnp.where(uncut, 1.0, b)
+# The cuts of all parameters are mapped as one vector: one by one, ndtr and ndtri
+# would be most of the program that a fit has to compile.
+
+
+def bounded_values(
+    priors: Sequence[AbstractPrior],
+    z: Float[Array, " n"],
+    lower: Float[Array, " n"],
+    upper: Float[Array, " n"],
+) -> list[Float[Array, ""]]:
+    """The values at z under priors cut to [lower, upper]; z = 0 is their medians."""
+    a, b, uncut = _cuts(priors, lower, upper)
+    cut = _inside(z > 0.0, a, b, jnp.where(uncut, 0.0, z), False)
+    u = jnp.where(uncut, z, cut)
+    # a rounding error outside is outside
+    return [
+        jnp.clip(prior.value(u[k]), lower[k], upper[k])
+        for k, prior in enumerate(priors)
+    ]
+
+
+def bounded_normals(
+    priors: Sequence[AbstractPrior],
+    values: Sequence[Float[Array, ""]],
+    lower: Float[Array, " n"],
+    upper: Float[Array, " n"],
+) -> Float[Array, " n"]:
+    """The inverse of :func:`bounded_values`."""
+    a, b, uncut = _cuts(priors, lower, upper)
+    u = jnp.stack([p.normal(x) for p, x in zip(priors, values, strict=True)])
     middle = ndtri(0.5 * (ndtr(a) + ndtr(b)))
-    return jnp.where(uncut, u, _inside(u > middle, a, b, safe, True))
+    cut = _inside(u > middle, a, b, jnp.where(uncut, 0.0, u), True)
+    return jnp.where(uncut, u, cut)

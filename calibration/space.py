@@ -18,8 +18,8 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 from calibration.priors import (
     AbstractPrior,
-    bounded_normal,
-    bounded_value,
+    bounded_normals,
+    bounded_values,
     number,
 )
 from physio.parameters import get, parameters, replace
@@ -112,22 +112,22 @@ class Space(eqx.Module):
     @eqx.filter_jit  # a hundred small calls otherwise: a third of a fit's time
     def physical(self, z: Float[Array, " n_z"]) -> dict[str, Array]:
         """Every free parameter's value in its own unit."""
-        return {
-            free.name: bounded_value(free.prior, z[k], free.lower, free.upper)
-            for k, free in enumerate(self.free)
-        }
+        found = bounded_values([f.prior for f in self.free], z, *self._bounds())
+        return dict(zip(self.names, found, strict=True))
+
+    def _bounds(self) -> tuple[Array, Array]:
+        lower = jnp.stack([free.lower for free in self.free])
+        return lower, jnp.stack([free.upper for free in self.free])
 
     def unphysical(self, values: dict[str, Any]) -> Float[Array, " n_z"]:
         """The vector z of given values; ``ValueError`` for one outside its bounds."""
         missing = set(self.names) - set(values)
         if missing:
             raise KeyError(f"No value for {', '.join(sorted(missing))}.")
-        z = []
-        for free in self.free:
-            value = number(values[free.name])
+        given = [number(values[free.name]) for free in self.free]
+        for free, value in zip(self.free, given, strict=True):
             _check_bounds(free, value)
-            z.append(bounded_normal(free.prior, value, free.lower, free.upper))
-        return jnp.stack(z)
+        return bounded_normals([f.prior for f in self.free], given, *self._bounds())
 
     def _of(self, owner: str) -> tuple[str, ...]:
         return tuple(free.name for free in self.free if free.of == owner)

@@ -46,7 +46,7 @@ class Stage(NamedTuple):
     """
 
     steps: int
-    rate: float = 1e-2
+    rate: float | Array = 1e-2
     trains: str = "both"
     horizon: int = 0
     batch: int = 0
@@ -366,13 +366,16 @@ def _run(
         if state.step < last and state.stage < number:
             state.moving, state.stage = _begun(state.moving, stage), number
             state.since = 0
+        # stages that differ in their rate and length alone share their programs
+        rate = jnp.asarray(stage.rate, state.moving.best_loss.dtype)
+        asked = stage._replace(steps=0, rate=rate)
         while state.step < last:
             rows = _batch(key, state.step, len(state.moving.own), stage.batch)
-            moving, value, sound = advance(state.moving, rows, halves[0], stage)
+            moving, value, sound = advance(state.moving, rows, halves[0], asked)
             held, better = float("nan"), False
             step = state.step + 1
             if step % judge_every == 0 or step == last:
-                moving, mean, found = judge(moving, halves[1], stage, judge_every)
+                moving, mean, found = judge(moving, halves[1], asked, judge_every)
                 held, better = float(mean), bool(found)
             # all of a step is taken over at once: Ctrl-C finds it done or not begun
             state.moving, state.step = moving, step

@@ -168,6 +168,25 @@ def test_batches_of_patients_reach_the_same_place(found):
     assert np.nanmin(done.curve[:, 1]) < 4 * np.nanmin(found.curve[:, 1]) + 1e-3
 
 
+def test_stages_of_other_rates_and_lengths_share_a_program():
+    def traced(*stages):
+        times = []
+
+        def counted(residual, own, data, horizon):
+            times.append(horizon)
+            return misfit(residual, own, data, horizon)
+
+        train(
+            newborn(), np.zeros((PATIENTS, 1)), cohort()[0], counted, ids=IDS, key=KEY,
+            trained=moving, stages=stages,
+        )  # fmt: skip
+        return len(times)
+
+    once = traced(Stage(4, 1e-2))
+    assert traced(Stage(2, 1e-2), Stage(3, 1e-3)) == once
+    assert traced(Stage(2, 1e-2), Stage(2, 1e-2, horizon=1)) == 2 * once
+
+
 def test_progress_tells_losses_and_time_to_go():
     told = []
     trained(cohort()[0], stages=(Stage(10),), judge_every=5, progress=told.append)

@@ -19,7 +19,8 @@ from calibration.space import Free, Space
 from cordax.record import Record
 from cordax.record import Waveform as RecordedWaveform
 from cordax.seen import Seen
-from learned.storage import Learned
+from learned.residual import NeuralResidual
+from learned.storage import Learned, LearnedError
 from physio.hemodynamics.circulation import Circulation
 from physio.hemodynamics.states import named_state, scaled_to_body
 from physio.parameters import get, parameters, replace
@@ -242,6 +243,11 @@ def _observations(record: Record, area: float, said: list[str]) -> Observations:
 def _told(residual: Learned) -> str:
     """What a learned residual adds and where, for the assumptions."""
     part = residual.part
+    if not isinstance(part, NeuralResidual):
+        raise LearnedError(
+            f"A {type(part).__name__} is not a residual. Use what cordax learn "
+            "residual writes; in Python: cordax.build.start(record, model=...)"
+        )
     flows = ", ".join(
         f"{name} within ±{float(most):g} {unit}"
         for name, unit, most in zip(
@@ -271,8 +277,8 @@ def start(
     built, area = _model(record, state, said)
     model = built if model is None else model
     if residual is not None:
-        model = residual.onto(model)
         said.append(_told(residual))
+        model = residual.onto(model)
     observations = _observations(record, area, said)
     spreads = FREE | FREE_BY_CONDITION.get(state, {})
     experiment = Experiment(Seen(Indices(area)), steps_per_beat=300)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cordax.report import Spread
-from cordax.seen import LEARNED
+from cordax.seen import LEARNED, difference
 from learned.storage import Learned
 from physio.hemodynamics.indices import UNITS
 
@@ -122,7 +122,7 @@ def _added(twin: "Twin") -> tuple[AddedRow, ...]:
         both = [np.asarray(d.features[name])[good] for d in (twin.rest, plain)]
         if np.isfinite(both).all() and np.any(both):
             rows.append(
-                AddedRow(name, unit, _spread(both[0]), _spread(both[0] - both[1]))
+                AddedRow(name, unit, _spread(both[0]), _spread(difference(*both)))
             )
     return tuple(rows)
 

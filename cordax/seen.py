@@ -6,7 +6,8 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array
+import numpy as np
+from jaxtyping import Array, Float
 
 from calibration.misfit import Indices
 from learned.residual import NeuralResidual, visited
@@ -17,6 +18,7 @@ WAVE = "wave."  # prefix of the waves: wave.time, wave.pressure.left_ventricle
 SENSED = "sensed_pressure"
 LEARNED = "learned."  # of a hybrid: learned.low.* and learned.high.* by input
 PHASES = 100  # steps of a kept wave over one beat
+_RESOLVED = 1e-5  # of an index: beats are periodic to 1e-8, slopes and peaks magnify it
 _QUANTITIES = ("pressure", "volume")
 _SHOWN = ("aortic_root", "left_ventricle", "right_ventricle", "right_atrium")
 
@@ -47,3 +49,11 @@ class Seen(eqx.Module):
                 found[f"{LEARNED}low.{name}"] = jnp.min(asked[:, k])
                 found[f"{LEARNED}high.{name}"] = jnp.max(asked[:, k])
         return found
+
+
+def difference(
+    after: Float[np.ndarray, " n"], before: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """What an index changed by; 0 where the search for beats tells no less."""
+    change = after - before
+    return np.where(np.abs(change) <= _RESOLVED * np.abs(before), 0.0, change)

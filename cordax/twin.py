@@ -26,10 +26,10 @@ from calibration.posterior import Posterior, sample_fit
 from cordax import build, store
 from cordax.hybrid import flag, hybrid_part, input_rows, moved_in_words
 from cordax.record import Record, from_payload
-from cordax.seen import LEARNED, SENSED, WAVE
+from cordax.seen import LEARNED, SENSED, WAVE, difference
 from learned import storage
+from learned.residual import silenced
 from learned.storage import Learned
-from physio.compose import mechanistic
 from physio.hemodynamics.baroreflex import LOOP_GAIN_AT_UNIT_GAIN, Baroreflex
 from physio.hemodynamics.indices import UNITS
 from physio.parameters import parameters, replace
@@ -140,8 +140,10 @@ class Twin:
     @cached_property
     def mechanistic_rest(self) -> Draw:
         """The beats of the same draws without the learned part."""
+        if self.residual is None:
+            return self.rest
         s = self.start
-        plain = Problem(mechanistic(s.model), s.space, s.observations, s.experiment)
+        plain = Problem(silenced(s.model), s.space, s.observations, s.experiment)
         z = np.concatenate([self.z[None], self.draws])
         start = np.tile(np.asarray(plain.start()), (len(z), 1))
         _, seen = predict_many(plain, z, start)
@@ -199,7 +201,7 @@ class Twin:
                     "unit": UNITS[name],
                     "before": _spread(pair[0]),
                     "after": _spread(pair[1]),
-                    "change": _spread(pair[1] - pair[0]),
+                    "change": _spread(difference(pair[1], pair[0])),
                 }
             )
         found: dict[str, Any] = {
@@ -461,9 +463,8 @@ def calibrate(
         raise ValueError(f"{record.id}: {' '.join(found.verdict)}")
     plain = None
     if residual is not None:
-        model = mechanistic(start.model)
         plain = fit(
-            model, start.space, start.observations, start.experiment,
+            silenced(start.model), start.space, start.observations, start.experiment,
             starts=STARTS, key=jax.random.fold_in(key, 0),
         )  # fmt: skip
     how: dict[str, Any] = {}

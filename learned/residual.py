@@ -54,6 +54,17 @@ def visited(
     return jax.vmap(lambda t, y: correction.inputs(base, t, y, inputs))(run.t, run.y)
 
 
+def silenced(hybrid: Augmented) -> Augmented:
+    """The hybrid with a residual that adds exactly nothing.
+
+    It answers as its mechanistic model does, through the programs that were compiled
+    for the hybrid.
+    """
+    return eqx.tree_at(
+        lambda m: m.correction.network.scale, hybrid, replace_fn=jnp.zeros_like
+    )
+
+
 class NeuralResidual(AbstractCorrection):
     """A network of named quantities of the base, within the range it was trained in.
 

@@ -16,9 +16,10 @@ from cordax.learn_surrogate import log_density
 from cordax.store import StoreError
 from cordax.twin import Twin
 from learned import storage
+from learned.closure import LearnedVessel
 from learned.ranges import Range
 from learned.residual import neural_residual
-from learned.storage import Learned
+from learned.storage import Instead, Learned
 from learned.surrogate import fit_surrogate
 from learned.surrogate_polynomial import fit_polynomial
 from physio import settle
@@ -68,6 +69,13 @@ def learned_by_hand():
     made = eqx.tree_at(last, made, jnp.array([0.5]))
     into = exchange(base, ("systemic_veins", "right_atrium"))
     return Learned(made, into, "Circulation", {"patients": 9})
+
+
+def law_by_hand():
+    vessel = named_state("healthy_man").compartments["systemic_veins"]
+    box = Range(("filling_pressure",), ("mmHg",), np.array([2.0]), np.array([9.0]))
+    law = LearnedVessel.of(vessel, box)
+    return Learned(law, Instead("systemic_veins"), "Circulation", {})
 
 
 @pytest.mark.parametrize(
@@ -120,6 +128,13 @@ def test_fit_refuses_a_residual_that_is_not_one(tmp_path, capsys):
     alien = Learned(learned_by_hand().part, None, "TenTusscher2006", {})
     storage.save(tmp_path / "alien", alien)
     assert main([*command, str(tmp_path / "alien")]) == 1
+    capsys.readouterr()
+    storage.save(tmp_path / "law", law_by_hand())
+    assert main([*command, str(tmp_path / "law")]) == 1
+    assert "A LearnedVessel is not a residual" in capsys.readouterr().err
+    storage.save(tmp_path / "fast", surrogate_by_hand())
+    assert main([*command, str(tmp_path / "fast")]) == 1
+    assert "A Surrogate is not a residual" in capsys.readouterr().err
     assert not (tmp_path / "t").exists()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from learned.network import cubic, network
 from learned.ranges import MARGIN, Range
-from learned.residual import NeuralResidual, neural_residual
+from learned.residual import NeuralResidual, neural_residual, silenced
 from physio import Augmented, get, march, scale, settle, simulate
 from physio.hemodynamics.exchange import Exchange, exchange
 from physio.hemodynamics.states import named_state
@@ -50,9 +50,12 @@ def trained(base):
     return weighty(hybrid_of(base))
 
 
-def test_at_birth_the_hybrid_is_its_base(base):
+@pytest.mark.parametrize(
+    "make", [hybrid_of, lambda base: silenced(weighty(hybrid_of(base)))]
+)
+def test_at_birth_and_silenced_the_hybrid_is_its_base(base, make):
     a = settle(base, steps_per_beat=STEPS)
-    b = settle(hybrid_of(base), steps_per_beat=STEPS)
+    b = settle(make(base), steps_per_beat=STEPS)
     for x, y in zip(jax.tree.leaves(a.state), jax.tree.leaves(b.state), strict=True):
         assert np.array_equal(x, y)
 

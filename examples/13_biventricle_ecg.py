@@ -26,7 +26,8 @@ SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 SPACING = 2.0 if SMALL else 1.0  # mm
 cordax.setup()
 
-data = Path(os.environ.get("CORDAX_DATA") or "../shared/data")
+shared = Path(__file__).resolve().parents[2] / "shared" / "data"
+data = Path(os.environ.get("CORDAX_DATA") or shared)
 real = data / "biv_cobiveco" / "geo1_heart.vtp"
 if real.exists() and not SMALL:
     heart = from_mesh(mesh_files.read(real, unit="mm"), SPACING)

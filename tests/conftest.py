@@ -1,5 +1,6 @@
 """What every test shares: 64-bit floats, the compilation cache and the real data."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 if WORKER:
     # jax writes an entry in place: another process may read half of it
     os.environ["XDG_CACHE_HOME"] = str(CACHES / WORKER)
+gc.set_threshold(200_000, 50, 100)  # tracing makes much that lives: a 20th of the time
 os.environ["COLUMNS"] = "100"  # of tables in a terminal, wherever tests run
 runtime.setup()
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -51,15 +53,16 @@ def shared_data() -> Callable[[str], Path]:
 TOGETHER = {
     f"tests/calibration/test_{name}.py": "the synthetic patient"
     for name in ("fit", "posterior", "delayed", "observed_discrepancy")
+} | {
+    "tests/calibration/test_jacobian.py": "the fluid bench",
+    "tests/cordax/test_bench_fluid_response.py": "the fluid bench",
 }
 #: What takes longest begins first, so that no process waits for another's last file.
 LONGEST = (
     "tests/cordax/test_learn.py",
     *TOGETHER,
-    "tests/calibration/test_jacobian.py",
     "tests/cordax/test_twin.py",
     "tests/electrophysiology/test_velocity.py",
-    "tests/cordax/test_bench_fluid_response.py",
     "tests/cordax/test_cli_ep.py",
     "tests/hemodynamics/test_against_others.py",
     "tests/physio/test_simulate.py",

@@ -14,7 +14,7 @@ from differences import central
 
 from benchmarks import recovery
 from calibration import Experiment, Problem
-from calibration.lanes import linearise_many
+from calibration.lanes import linearise_each, linearise_many, together
 from cordax import build, record
 from cordax.bench import fluid_table, fluid_twin
 from cordax.patients import find
@@ -51,20 +51,21 @@ def fluid(folder: Path) -> Problem:
     return Problem(model, fluid_twin._space(model, priors), seen, experiment)
 
 
-@pytest.fixture(scope="module", params=[application, recovered, fluid])
+def of_a_cohort(problem, z, start):
+    """By the program that fits several patients at once, as the fluid bench does."""
+    return linearise_each(together([problem] * len(z)), z, start)
+
+
+PROGRAMS = {application: linearise_many, recovered: linearise_many, fluid: of_a_cohort}
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
 def made(request, tmp_path_factory):
-    """A problem, and its linearisation at the prior median."""
+    """A problem, its fits' program, and the linearisation at the prior median."""
     problem = request.param(tmp_path_factory.mktemp("jacobian"))
-    return problem, linearised(problem)
-
-
-def linearised(problem, z=None, start=None):
-    n = problem.space.size
-    z = np.zeros((1, n)) if z is None else z
-    start = np.asarray(problem.start())[None] if start is None else start
-    found = linearise_many(problem, z, start)
-    assert found.prediction.ok.all()
-    return found
+    program = PROGRAMS[request.param]
+    z, start = np.zeros((1, problem.space.size)), np.asarray(problem.start())[None]
+    return problem, program, program(problem, z, start)
 
 
 def error_of(jacobian, reference):
@@ -75,11 +76,14 @@ def error_of(jacobian, reference):
 
 @pytest.mark.slow
 def test_on_the_same_grid(made, record_property):
-    problem, at = made
+    problem, program, at = made
+    assert at.prediction.ok.all()
     n, h = problem.space.size, 1e-3
     steps = np.concatenate([k * h * np.eye(n) for k in (-2, -1, 1, 2)])
     near = at.prediction.state + steps @ at.state_jacobian[0].T
-    r = linearised(problem, steps, near).residuals.reshape(4, n, -1)
+    beside = program(problem, steps, near)
+    assert beside.prediction.ok.all()
+    r = beside.residuals.reshape(4, n, -1)
     central = (r[0] - 8.0 * r[1] + 8.0 * r[2] - r[3]) / (12.0 * h)
     error = error_of(at.jacobian[0], central.T)
     record_property("jacobian_error", error)
@@ -98,7 +102,7 @@ def test_on_a_four_times_finer_grid(made, bound, record_property):
     The bounds are what is reached (0.020 and 0.0022), not the 5e-4 that is wanted:
     the opening and closing of a valve fall between steps.
     """
-    problem, at = made
+    problem, _, at = made
     e = problem.experiment
     finer = Experiment(
         e.features, e.inputs, e.transfers, 4 * e.steps_per_beat, e.tol, e.max_iterations

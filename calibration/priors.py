@@ -159,7 +159,7 @@ def _cuts(
 
 
 # The cuts of all parameters are mapped as one vector: one by one, ndtr and ndtri
-# would be most of the program that a fit has to compile.
+# would be a fifth of what a fit has to compile.
 
 
 def bounded_values(

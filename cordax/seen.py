@@ -54,6 +54,6 @@ class Seen(eqx.Module):
 def difference(
     after: Float[np.ndarray, " n"], before: Float[np.ndarray, " n"]
 ) -> Float[np.ndarray, " n"]:
-    """What an index changed by; 0 where the search for beats tells no less."""
+    """What an index changed by; 0 where that is less than a search for beats tells."""
     change = after - before
     return np.where(np.abs(change) <= _RESOLVED * np.abs(before), 0.0, change)

@@ -56,13 +56,14 @@ def number(value: float) -> str:
     """About three digits, with a real minus sign; a dash for what is not known."""
     if value != value:
         return "–"
+    if value == 0:
+        return "0"
     size = abs(value)
-    if size >= 10000 or 0 < size < 0.001:
+    if size >= 10000 or size < 0.001:
         text = f"{value:.2e}"
     else:
         digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 else 4
         text = f"{value:.{digits}f}"
-        text = text.removeprefix("-") if float(text) == 0 else text
     return text.replace("-", "−")
 
 

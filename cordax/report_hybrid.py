@@ -28,7 +28,7 @@ def hybrid(data: "ReportData") -> str:
             unit(row.unit),
             number(row.without),
             number(row.within),
-            f"{row.moved:+.1f}",
+            f"{row.moved:+z.1f}".replace("-", "−"),
         )
         for row in part.moved
     ]

@@ -3,9 +3,11 @@
 With g = sum_j s_j^2 x_j z_j and q = sum_j s_j^2 (x_j^2 - 1)(z_j^2 - 1),
 
     k(x, z) = a m(|s (x - z)|) + b g + c g^2 + e q,
-    m(r) = (1 + √5 r + 5 r²/3) exp(-√5 r),
+    m(r) = [(1 + √3 r) exp(-√3 r) + (1 + √5 r + 5 r²/3) exp(-√5 r) + exp(-r²/2)] / 3,
 
-so that one relevance s_j of an input drives the Matern part and the quadratic trend.
+equal parts of the Matern kernels 3/2 and 5/2 and of the Gaussian one, since nobody
+knows beforehand how smooth a simulator is. One relevance s_j of an input drives these
+local parts and the quadratic trend.
 Relevances are penalised by sum_j w_j s_j. The weights w_j are shared by all outputs and
 follow from them: what few outputs need is doubted in the others too. Hyper-parameters
 minimise -log marginal likelihood + penalty (L-BFGS; Rasmussen & Williams 2006, ch. 5).
@@ -37,7 +39,7 @@ class Kernel(eqx.Module):
     """
 
     relevance: Float[Array, " n_in"]
-    matern: Float[Array, ""]
+    local: Float[Array, ""]
     linear: Float[Array, ""]
     product: Float[Array, ""]
     square: Float[Array, ""]
@@ -53,17 +55,20 @@ class Kernel(eqx.Module):
         q = ((x * x - 1.0) * s) @ ((z * z - 1.0) * s).T
         apart = jnp.sum(xs * xs, 1)[:, None] + jnp.sum(zs * zs, 1)[None, :] - 2.0 * g
         trend = jnp.exp(self.linear) * g + jnp.exp(self.product) * g * g
-        return jnp.exp(self.matern) * _matern(apart) + trend + jnp.exp(self.square) * q
+        return jnp.exp(self.local) * _local(apart) + trend + jnp.exp(self.square) * q
 
     def variance(self, x: Float[Array, " n_in"]) -> Float[Array, ""]:
         """Of one point, without noise."""
         return self(x[None, :], x[None, :])[0, 0]
 
 
-def _matern(squared: Array) -> Array:
-    """Matern 5/2 of squared distances; the small term keeps the root's derivative."""
-    r = jnp.sqrt(5.0 * jnp.maximum(squared, 0.0) + 1e-12)
-    return (1.0 + r + r * r / 3.0) * jnp.exp(-r)
+def _local(squared: Array) -> Array:
+    """m of squared distances; the small term keeps the roots' derivatives."""
+    squared = jnp.maximum(squared, 0.0)
+    r = jnp.sqrt(squared + 1e-12)
+    a, b = 3**0.5 * r, 5**0.5 * r
+    rough, middle = (1.0 + a) * jnp.exp(-a), (1.0 + b + b * b / 3.0) * jnp.exp(-b)
+    return (rough + middle + jnp.exp(-0.5 * squared)) / 3.0
 
 
 class Processes(eqx.Module):
@@ -102,7 +107,7 @@ class Processes(eqx.Module):
         return jax.lax.map(one, (self.kernels, self.weights, self.precision))
 
 
-_OTHERS = (-1.0, 0.0, -2.0, -2.0, -3.0)  # matern, linear, product, square, noise
+_OTHERS = (-1.0, 0.0, -2.0, -2.0, -3.0)  # local, linear, product, square, noise
 
 
 def _newborn(n_in: int) -> np.ndarray:

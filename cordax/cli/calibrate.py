@@ -199,7 +199,7 @@ def _print_summary(summary: dict[str, Any], name: str) -> None:
             words(row["name"]),
             f"{number(row['value'])} ± {number(row['sd'])} {row['unit']}",
             spread(row["predicted"]),
-            f"{row['residual']:+.1f}",
+            f"{row['residual']:+z.1f}",
             "" if row.get("role", "likelihood") == "likelihood" else "check",
         ]
         for row in summary.get("observations", ())

@@ -209,10 +209,12 @@ def test_marginal_likelihood_and_prediction_equal_tinygp():
 
     @jax.jit
     def reference():
-        kernels = tinygp.kernels
-        near = kernels.stationary.Matern52(distance=kernels.distance.L2Distance())
+        kernels, straight = tinygp.kernels, tinygp.kernels.distance.L2Distance()
+        parts = kernels.Matern32, kernels.Matern52, kernels.ExpSquared
+        one, two, three = (part(distance=straight) for part in parts)
         near, dot = (
-            tinygp.transforms.Linear(s, k) for k in (near, kernels.DotProduct())
+            tinygp.transforms.Linear(s, k)
+            for k in ((one + two + three) * (1 / 3), kernels.DotProduct())
         )
         whole = tinygp.GaussianProcess(
             a * near + b * dot + c * dot * dot, x, diag=noise

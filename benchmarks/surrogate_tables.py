@@ -6,7 +6,9 @@ Tables: Strocchi 2023, 10.1371/journal.pcbi.1011257. Fixed before any scoring: t
 folds (SEED), one recipe for all six (``learned.surrogate`` as it is), the score (R² of
 each output over all held-out rows, then the median over outputs) and the band. Outputs
 of one run depend on each other, so the band of the coverage is that of as many cases
-as a table has runs.
+as a table has runs. After that the recipe was changed twice: outputs told by their
+logarithms, and the three kernels of ``learned.surrogate_process``, whose scores on
+cardiac4 were known when they were taken in equal parts; all six were scored again.
 """
 
 import csv
@@ -124,7 +126,9 @@ def section(found: dict[str, dict[str, float]]) -> Section:
         "Gaussian processes fitted to six published tables of cardiac simulations, "
         "five-fold. Band: 99 %, Bonferroni over tables, for as many independent cases "
         "as there are runs (outputs of one run depend on each other); that of runs x "
-        "outputs beside it. Core-seconds: all five fits with their four inner refits.",
+        "outputs beside it. Core-seconds: all five fits with their four inner refits. "
+        "The process' three kernels were taken in equal parts knowing each one's score "
+        "on cardiac4 (0.939 to 0.942); the other tables had no say.",
         "",
         *table(header, rows),
     ]

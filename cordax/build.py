@@ -240,14 +240,17 @@ def _observations(record: Record, area: float, said: list[str]) -> Observations:
     return calibration.independent((*found, *waves))
 
 
+def _require_residual(learned: Learned) -> None:
+    if not isinstance(learned.part, NeuralResidual):
+        raise LearnedError(
+            f"A {type(learned.part).__name__} is not a residual. Use what cordax learn "
+            "residual writes; in Python: cordax.build.start(record, model=...)"
+        )
+
+
 def _told(residual: Learned) -> str:
     """What a learned residual adds and where, for the assumptions."""
     part = residual.part
-    if not isinstance(part, NeuralResidual):
-        raise LearnedError(
-            f"A {type(part).__name__} is not a residual. Use what cordax learn "
-            "residual writes; in Python: cordax.build.start(record, model=...)"
-        )
     flows = ", ".join(
         f"{name} within ±{float(most):g} {unit}"
         for name, unit, most in zip(
@@ -277,8 +280,9 @@ def start(
     built, area = _model(record, state, said)
     model = built if model is None else model
     if residual is not None:
-        said.append(_told(residual))
+        _require_residual(residual)
         model = residual.onto(model)
+        said.append(_told(residual))
     observations = _observations(record, area, said)
     spreads = FREE | FREE_BY_CONDITION.get(state, {})
     experiment = Experiment(Seen(Indices(area)), steps_per_beat=300)

@@ -132,10 +132,7 @@ class Twin:
     @cached_property
     def rest(self) -> Draw:
         """The beats at rest: the most probable first, then one per draw."""
-        z = np.concatenate([self.z[None], self.draws])
-        start = np.tile(np.asarray(self.problem.start()), (len(z), 1))
-        _, seen = predict_many(self.problem, z, start)
-        return _draws(seen.features, seen.values, seen.ok)
+        return self._beats(self.problem)
 
     @cached_property
     def mechanistic_rest(self) -> Draw:
@@ -143,10 +140,14 @@ class Twin:
         if self.residual is None:
             return self.rest
         s = self.start
-        plain = Problem(silenced(s.model), s.space, s.observations, s.experiment)
+        return self._beats(
+            Problem(silenced(s.model), s.space, s.observations, s.experiment)
+        )
+
+    def _beats(self, problem: Problem) -> Draw:
         z = np.concatenate([self.z[None], self.draws])
-        start = np.tile(np.asarray(plain.start()), (len(z), 1))
-        _, seen = predict_many(plain, z, start)
+        start = np.tile(np.asarray(problem.start()), (len(z), 1))
+        _, seen = predict_many(problem, z, start)
         return _draws(seen.features, seen.values, seen.ok)
 
     @property

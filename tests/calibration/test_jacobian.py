@@ -65,7 +65,9 @@ def made(request, tmp_path_factory):
     problem = request.param(tmp_path_factory.mktemp("jacobian"))
     program = PROGRAMS[request.param]
     z, start = np.zeros((1, problem.space.size)), np.asarray(problem.start())[None]
-    return problem, program, program(problem, z, start)
+    at = program(problem, z, start)
+    assert at.prediction.ok.all()
+    return problem, program, at
 
 
 def error_of(jacobian, reference):
@@ -77,7 +79,6 @@ def error_of(jacobian, reference):
 @pytest.mark.slow
 def test_on_the_same_grid(made, record_property):
     problem, program, at = made
-    assert at.prediction.ok.all()
     n, h = problem.space.size, 1e-3
     steps = np.concatenate([k * h * np.eye(n) for k in (-2, -1, 1, 2)])
     near = at.prediction.state + steps @ at.state_jacobian[0].T

@@ -168,7 +168,7 @@ def cases() -> dict[str, Any]:
 
 def wasteful() -> Any:
     """A step that evaluates the cell's currents twice: the guards must find it."""
-    from physio.compose import Augmented
+    from physio.compose import augment
     from physio.electrophysiology.cells.cell import changed
     from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
     from physio.electrophysiology.tissue.monodomain import as_dtype
@@ -178,7 +178,7 @@ def wasteful() -> Any:
     def again(t: Any, y: Any, inputs: Any) -> Any:
         return base.current(changed(y, v=y.v + 1e-3))
 
-    cell = Augmented(base, again, lambda extra: {"v": 1e-9 * extra})
+    cell = augment(base, again, lambda extra: {"v": 1e-9 * extra})
     return on_grid((SIDE, SIDE, SIDE), schemes()["second-order"], cell)
 
 

@@ -40,7 +40,7 @@ def pair() -> tuple[Any, Any]:
     """The mechanistic circulation and a hybrid of it."""
     from learned.blocks.ranges import Range
     from learned.terms.residual import neural_residual
-    from physio import Augmented
+    from physio import augment
     from physio.hemodynamics.exchange import exchange
     from physio.hemodynamics.loops.states import named_state
 
@@ -55,7 +55,7 @@ def pair() -> tuple[Any, Any]:
         ("systemic_veins", "right_atrium"),
         ("systemic_arteries", "systemic_veins"),
     )
-    return base, Augmented(base, residual, exchange(base, *paths))
+    return base, augment(base, residual, exchange(base, *paths))
 
 
 def _seconds(run: Callable[[], Any]) -> float:

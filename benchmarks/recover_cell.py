@@ -52,7 +52,7 @@ from learned.terms.voltage_clamp import (  # noqa: E402
 )
 from learned.training.loop import Stage, train  # noqa: E402
 from learned.training.penalties import orthogonality  # noqa: E402
-from physio.compose import Augmented  # noqa: E402
+from physio.compose import augment  # noqa: E402
 from physio.electrophysiology.cells import (  # noqa: E402
     action_potential,
     rush_larsen,
@@ -378,7 +378,7 @@ def newborn(gate: LearnedGate, made: Case, seed: int, kind: str) -> Hybrid:
     if kind != "complete":
         known = replace(known, MISSING, 0.0)
     cell = gated(known, (gate,))
-    seen = along(Hybrid(jnp.zeros(len(FREE)), Augmented(cell, None, minus)), made)
+    seen = along(Hybrid(jnp.zeros(len(FREE)), augment(cell, None, minus)), made)
     x, v = (
         np.asarray(s[:, :HELD_LANE]).ravel() for s in (seen.states.slow, seen.states.v)
     )
@@ -392,7 +392,7 @@ def newborn(gate: LearnedGate, made: Case, seed: int, kind: str) -> Hybrid:
     free = neural_residual(
         range_, {"current": ("uA/uF", MOST_CURRENT)}, key=key, hidden=HIDDEN
     )
-    return Hybrid(jnp.zeros(len(FREE)), Augmented(cell, free, minus))
+    return Hybrid(jnp.zeros(len(FREE)), augment(cell, free, minus))
 
 
 def minus(current: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from learned.blocks.network import Network, network
 from learned.blocks.ranges import Range
 from learned.terms.closure import LearnedReflex, LearnedVessel
 from learned.terms.residual import neural_residual
-from physio import Augmented, get, replace
+from physio import augment, get, replace
 from physio.hemodynamics.control.baroreflex import Baroreflex, Effects
 from physio.hemodynamics.elements.element import AbstractCompartment
 from physio.hemodynamics.elements.vessels import ElasticVessel
@@ -117,7 +117,7 @@ def flows_of_veins(model: Any, *, norm: float, orthogonal: float) -> Method:
             lambda r: (r.network, r.range.lower, r.range.upper),
             blank, (unravel(shared), bounds[:1], bounds[1:]),
         )  # fmt: skip
-        return Augmented(model, part, into)
+        return augment(model, part, into)
 
     def penalty(shared: Array) -> Array:
         net = unravel(shared)

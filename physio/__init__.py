@@ -5,7 +5,9 @@ Times, pressures and volumes are in s, mmHg and mL for hemodynamics; see
 application.
 """
 
+from physio.compose import AbstractAugmented as AbstractAugmented
 from physio.compose import Augmented as Augmented
+from physio.compose import augment as augment
 from physio.interventions import scale as scale
 from physio.interventions import set_to as set_to
 from physio.interventions import shift as shift

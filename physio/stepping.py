@@ -10,7 +10,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from physio.compose import Augmented
+from physio.compose import AbstractAugmented
 from physio.system import AbstractBeating, AbstractSystem, State, Trajectory
 
 STEPS_PER_BEAT = 400
@@ -24,7 +24,7 @@ def _finite(tree: PyTree) -> Array:
 def _trajectory(system: Any, t: Array, y: State, inputs: PyTree) -> Trajectory:
     observed = jax.vmap(lambda t, y: system.observe(t, y, inputs))(t, y)
     within = None
-    if isinstance(system, Augmented):
+    if isinstance(system, AbstractAugmented):
         within = jax.vmap(lambda t, y: system.within(t, y, inputs))(t, y)
     return Trajectory(t, y, observed, _finite(y), within)
 
@@ -148,7 +148,9 @@ def _stepper(
 
 def _held(system: Any, t: Array, y: State, inputs: PyTree) -> Any:
     """The system of one step: learned corrections are evaluated at its start."""
-    return system.held(t, y, inputs) if isinstance(system, Augmented) else system
+    return (
+        system.held(t, y, inputs) if isinstance(system, AbstractAugmented) else system
+    )
 
 
 def _rate(system: AbstractSystem, inputs: PyTree) -> Any:

@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 
 from benchmarks import circulation_speed as speed
 from benchmarks import compiled_beat, peers
-from physio.compose import Augmented
+from physio.compose import augment
 from physio.hemodynamics.loops.regazzoni import regazzoni
 
 STORED = tomllib.loads(compiled_beat.FILE.read_text())
@@ -43,7 +43,7 @@ def test_a_rate_evaluated_twice_is_found():
         flat, unravel = ravel_pytree(rate)
         return unravel(1e-9 * flat)
 
-    found = ratios(Augmented(base, again, little))
+    found = ratios(augment(base, again, little))
     assert found["operations"] > 1.5 * SLACK
     assert found["bytes"] > SLACK
 

@@ -37,7 +37,7 @@ from learned.terms.residual import NeuralResidual, look_up, neural_residual
 from learned.training.loop import Stage, Trained, TrainingFigures, train
 from learned.training.penalties import orthogonality
 from learned.training.split import FEWEST
-from physio.compose import Augmented
+from physio.compose import augment
 from physio.hemodynamics.exchange import exchange
 from physio.periodic import periodic_beat, settle
 
@@ -258,7 +258,7 @@ def _loss(static: Any, into: Any) -> Callable[..., Array]:
     def loss(residual: NeuralResidual, z: Array, patient: Any, horizon: int) -> Array:
         problem = eqx.combine(patient.problem, static)
         model, experiment, nuisances = problem.pushed(z)
-        hybrid = Augmented(model, residual, into)
+        hybrid = augment(model, residual, into)
         seen = experiment.predict(
             hybrid, problem.observations, nuisances, patient.start
         )

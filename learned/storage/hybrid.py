@@ -27,7 +27,7 @@ from learned.storage.file import (
 )
 from learned.storage.trees import TreeError, flatten, rebuild
 from learned.terms.residual import NeuralResidual, look_up
-from physio.compose import Augmented
+from physio.compose import AbstractAugmented, augment
 from physio.parameters import get, parameters, replace
 from physio.versions import versions
 
@@ -58,7 +58,7 @@ class Learned(eqx.Module):
     """A learned part with what its file says of it.
 
     ``part`` is the correction (or closure, surrogate, ...), ``into`` what
-    ``physio.Augmented`` wants beside a correction, None otherwise. ``system`` names the
+    ``physio.augment`` wants beside a correction, None otherwise. ``system`` names the
     class of model it was learned for; ``training`` holds its figures.
     """
 
@@ -87,7 +87,7 @@ class Learned(eqx.Module):
         self.require(model)
         if isinstance(self.into, Instead):
             return self.into.put(model, self.part)
-        return Augmented(model, self.part, self.into)
+        return augment(model, self.part, self.into)
 
     def require(self, model: Any) -> None:
         """Raise ``LearnedError`` where the part was not learned for such a model."""
@@ -124,7 +124,7 @@ def _require_law(model: Any, name: str) -> None:
 
 
 def _base(model: Any) -> Any:
-    while isinstance(model, Augmented):
+    while isinstance(model, AbstractAugmented):
         model = model.base
     return model
 

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from learned.blocks.curve import INTERVALS, MonotoneMap, hats
 from learned.blocks.ranges import Range
-from physio.compose import Augmented
+from physio.compose import AbstractAugmented
 from physio.hemodynamics.control.baroreflex import Effects
 from physio.hemodynamics.elements.chambers import AbstractActivation
 from physio.hemodynamics.elements.element import AbstractCompartment
@@ -257,7 +257,7 @@ def outside(periodic: Periodic, beat: Trajectory) -> dict[str, Float[Array, ""]]
     By the law's name, in widths of the range; 0 where it stayed inside.
     """
     model: Any = periodic.system
-    while isinstance(model, Augmented):
+    while isinstance(model, AbstractAugmented):
         model = model.base
     found = {
         name: jnp.max(jax.vmap(vessel.excess)(beat.observed.volume[name]))

@@ -6,7 +6,7 @@ s is a logistic function of the voltage, so that x stays in 0 ... 1; log tau is
 a Chebyshev series, so that tau is positive, and constant outside the range of
 voltages it was found in. g is a network of the gate alone, 0 at birth, which fades
 outside the range of x it was trained in. The gate joins the state of any cell
-(:class:`Gated`), the current is a correction of ``physio.Augmented``: pacing, tissue
+(:class:`Gated`), the current is a correction of ``physio.augment``: pacing, tissue
 and parameters work on the sum as on the cell.
 """
 
@@ -28,7 +28,8 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from learned.blocks.ranges import Range
 from learned.terms.residual import NeuralResidual, neural_residual
-from physio.compose import AbstractCorrection, Augmented
+from physio.compose import AbstractCorrection, augment
+from physio.electrophysiology.cells.augmented import AugmentedCell
 from physio.electrophysiology.cells.cell import (
     AbstractCell,
     Gate,
@@ -116,7 +117,7 @@ class Gated(AbstractCell):
     """A cell with learned gates in its state, which nothing reads yet.
 
     The state has the base's fields and one of each gate's name. Parameters look
-    through to the base. A current through the gates is added by ``physio.Augmented``
+    through to the base. A current through the gates is added by ``physio.augment``
     (see :func:`with_current`). Raises ``ValueError`` where a name is taken.
     """
 
@@ -251,6 +252,6 @@ def gated(cell: Any, gates: tuple[LearnedGate, ...]) -> Gated:
 
 def with_current(
     cell: Any, gates: tuple[LearnedGate, ...], current: AbstractCorrection
-) -> Augmented:
+) -> AugmentedCell:
     """A cell with learned gates and the current through them; again a cell."""
-    return Augmented(gated(cell, gates), current, outward)
+    return augment(gated(cell, gates), current, outward)

@@ -2,7 +2,7 @@
 
     into( gate(x) network(clip(x)) ),   x = named physical quantities of the base
 
-``NeuralResidual`` is a correction of ``physio.Augmented``. It is zero at birth, so the
+``NeuralResidual`` is a correction of ``physio.augment``. It is zero at birth, so the
 hybrid equals its base; its outputs stay within ``network.scale``; beyond the range of
 its training it fades and the mechanistic model answers alone. In a circulation it
 gives flows between compartments (``physio.hemodynamics.exchange``), in a cell a
@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from learned.blocks.network import Network, network
 from learned.blocks.ranges import Range
-from physio.compose import AbstractCorrection, Augmented
+from physio.compose import AbstractAugmented, AbstractCorrection
 from physio.parameters import get
 from physio.system import Inputs, State, Trajectory
 
@@ -47,14 +47,14 @@ def look_up(
 
 
 def visited(
-    model: Augmented, run: Trajectory, inputs: Inputs = None
+    model: AbstractAugmented, run: Trajectory, inputs: Inputs = None
 ) -> Float[Array, "n_t *node n_in"]:
     """The quantities a hybrid's residual is asked with along a run, in their units."""
     base, correction = model.base, model.correction
     return jax.vmap(lambda t, y: correction.inputs(base, t, y, inputs))(run.t, run.y)
 
 
-def silenced(hybrid: Augmented) -> Augmented:
+def silenced(hybrid: AbstractAugmented) -> Any:
     """The hybrid with a residual that adds exactly nothing.
 
     It answers as its mechanistic model does, through the programs that were compiled

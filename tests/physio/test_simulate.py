@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physio import AbstractSystem, Augmented, get, march, replace, settle, simulate
+from physio import AbstractSystem, augment, get, march, replace, settle, simulate
 from physio.hemodynamics.loops.regazzoni import regazzoni
 from physio.periodic import periodic_beat
 
@@ -154,7 +154,7 @@ def test_a_zero_correction_equals_the_base(model):
     def nothing(t, y, inputs):
         return jax.tree.map(jnp.zeros_like, y)
 
-    same = Augmented(model, nothing, lambda x: x)
+    same = augment(model, nothing, lambda x: x)
     a = settle(model, steps_per_beat=STEPS).state
     b = settle(same, steps_per_beat=STEPS).state
     for left, right in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):

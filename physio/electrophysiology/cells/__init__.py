@@ -3,6 +3,7 @@
 from physio.electrophysiology.cells.aliev_panfilov_1996 import (
     AlievPanfilov1996 as AlievPanfilov1996,
 )
+from physio.electrophysiology.cells.augmented import AugmentedCell as AugmentedCell
 from physio.electrophysiology.cells.bueno_orovio_2008 import (
     BuenoOrovio2008 as BuenoOrovio2008,
 )

@@ -9,7 +9,7 @@ import pytest
 from learned.blocks.network import cubic, network
 from learned.blocks.ranges import MARGIN, Range
 from learned.terms.residual import NeuralResidual, neural_residual, silenced
-from physio import Augmented, get, march, scale, settle, simulate
+from physio import augment, get, march, scale, settle, simulate
 from physio.hemodynamics.exchange import Exchange, exchange
 from physio.hemodynamics.loops.states import named_state
 from physio.periodic import periodic_beat
@@ -36,7 +36,7 @@ def hybrid_of(base, box=BOX):
         ("systemic_veins", "right_atrium"),
         ("systemic_arteries", "systemic_veins"),
     )
-    return Augmented(base, residual, exchange(base, *paths))
+    return augment(base, residual, exchange(base, *paths))
 
 
 def weighty(hybrid, size=0.5):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from physio import Augmented, get, parameters, replace, scale
+from physio import augment, get, parameters, replace, scale
 from physio.electrophysiology import cells
 from physio.electrophysiology.cells import changed, rush_larsen
 
@@ -183,7 +183,7 @@ def into_voltage(current: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["bueno_orovio", "ten_tusscher"])
 def test_a_zero_correction_equals_the_cell(name):
     cell = CELLS[name]
-    same = Augmented(cell, nothing, lambda x: x)
+    same = augment(cell, nothing, lambda x: x)
     y = spread(cell, name)
     zero = jnp.zeros_like(y.v)
     for left, right in (
@@ -201,7 +201,7 @@ def test_a_zero_correction_equals_the_cell(name):
 
 def test_a_learned_current_enters_the_voltage_and_nothing_else():
     cell = CELLS["ten_tusscher"]
-    hybrid = Augmented(cell, hyperpolarising, into_voltage)
+    hybrid = augment(cell, hyperpolarising, into_voltage)
     y = spread(cell, "ten_tusscher")
     zero = jnp.zeros_like(y.v)
     extra = 0.3 * y.m
@@ -225,7 +225,7 @@ def test_a_correction_reaches_gates_and_concentrations():
         # small enough for the gate's steady state to stay within 0 and 1
         return 1e-3 * (0.5 - cell.gates(y)["m"].steady)
 
-    hybrid = Augmented(cell, towards_half, lambda x: {"m": x, "nai": x})
+    hybrid = augment(cell, towards_half, lambda x: {"m": x, "nai": x})
     y = spread(cell, "ten_tusscher")
     extra = towards_half(0.0, y, None)
     gate, plain = hybrid.gates(y)["m"], cell.gates(y)["m"]
@@ -243,9 +243,7 @@ def test_a_corrected_gate_stays_within_0_and_1():
     cell = CELLS["ten_tusscher"]
     y = spread(cell, "ten_tusscher")
     for push, end in ((1e4, 1.0), (-1e4, 0.0)):
-        pushed = Augmented(
-            cell, lambda t, y, i, p=push: p + 0 * y.v, lambda r: {"m": r}
-        )
+        pushed = augment(cell, lambda t, y, i, p=push: p + 0 * y.v, lambda r: {"m": r})
         assert np.array_equal(pushed.gates(y)["m"].steady, np.full(y.v.shape, end))
         after = rush_larsen(pushed, y, jnp.zeros_like(y.v), 0.0, 0.5)
         assert ((after.m >= 0.0) & (after.m <= 1.0)).all()
@@ -255,7 +253,7 @@ def test_a_corrected_gate_stays_within_0_and_1():
 
 
 def test_a_correction_that_uses_the_time_is_nan_in_tissue_not_silently_early():
-    hybrid = Augmented(
+    hybrid = augment(
         CELLS["bueno_orovio"], lambda t, y, i: jnp.sin(t) + 0 * y.v, into_voltage
     )
     y = hybrid.initial_state()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from blocks import box_tetrahedra, box_voxels
 
-from physio.compose import Augmented
+from physio.compose import augment
 from physio.electrophysiology.cells import CorradoNiederer2016
 from physio.electrophysiology.cells.cell import changed, rush_larsen
 from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
@@ -196,8 +196,8 @@ def test_a_correction_of_the_cell_works_in_tissue():
 
     base = CorradoNiederer2016()
     plain = strip(cell=base)
-    none = strip(cell=Augmented(base, extra, into))
-    leak = strip(cell=Augmented(base, outward, into))
+    none = strip(cell=augment(base, extra, into))
+    leak = strip(cell=augment(base, outward, into))
     last = {}
     for name, tissue in (("plain", plain), ("none", none), ("leak", leak)):
         pacing = left_end(tissue, strength=0.6)

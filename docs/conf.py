@@ -101,11 +101,27 @@ def examples() -> str:
     return "\n".join(lines)
 
 
+def rooms() -> str:
+    """Every package with the first sentence it says of itself, and its files."""
+    lines = ["| room | what stands there | files |", "|---|---|---|"]
+    for package in ("physio", "learned", "calibration", "cordax"):
+        for init in sorted((ROOT / package).rglob("__init__.py")):
+            text = init.read_text()
+            said = text.removeprefix('"""').split('"""')[0].split("\n\n")[0]
+            stems = [f.stem for f in sorted(init.parent.glob("*.py"))]
+            files = ", ".join(f"`{s}`" for s in stems if not s.startswith("__"))
+            room = init.parent.relative_to(ROOT)
+            lines.append(f"| `{room}` | {' '.join(said.split())} | {files} |")
+    return "\n".join(lines)
+
+
 def fill(_app, _page: str, source: list[str]) -> None:
     text = re.sub(
         r"^@modules\((\w+)\)$", lambda m: modules(m[1]), source[0], flags=re.M
     )
-    tables = {"units": units, "acceptance": acceptance, "examples": examples}
+    tables = {"units": units, "acceptance": acceptance}
+    tables |= {"examples": examples, "rooms": rooms}
+
     for name, table in tables.items():
         if f"\n@{name}\n" in text:
             text = text.replace(f"\n@{name}\n", f"\n{table()}\n")

@@ -5,15 +5,39 @@ and upper end in the row's unit. Names are those of the parameters and indices; 
 page writes them out in words.
 """
 
+from collections.abc import Callable, Sequence
+from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
+from cordax.reports import residual_section, sections
 from cordax.reports.data import ReportData
+from cordax.reports.html import escape
 from physio.files import write_atomic
 
-if TYPE_CHECKING:
-    pass
 
+class Section(NamedTuple):
+    """A part of the page: its anchor, its title, and what makes its HTML ("" leaves it
+    out). What it shows of a user's text passes ``cordax.reports.html.escape``."""
+
+    key: str
+    title: str
+    body: Callable[[ReportData], str]
+
+
+#: The page from top to bottom; a new section is one line here.
+SECTIONS = (
+    Section("observations", "Measurements", sections.observations),
+    Section("waveforms", "Waveforms", sections.waveforms),
+    Section("loops", "Pressure-volume loops", sections.loops),
+    Section("whatifs", "What if", sections.whatifs),
+    Section("hybrid", "The learned part", residual_section.hybrid),
+    Section("indices", "Indices", sections.indices),
+    Section("parameters", "Parameters", sections.parameters),
+    Section("identifiability", "What the data see", sections.identifiability),
+    Section("assumptions", "Assumptions", sections.assumptions),
+    Section("origin", "Origin", sections.origin),
+)
 
 INTENDED_USE = (
     "For research and education. cordax is not a medical device: nothing in this "
@@ -21,38 +45,22 @@ INTENDED_USE = (
 )
 
 
-def write(data: ReportData, path: str | Path) -> Path:
+def write(data: ReportData, path: str | Path, more: Sequence[Section] = ()) -> Path:
     """Writes the report as one HTML file and returns its path."""
     target = Path(path)
-    write_atomic(target, html(data))
+    write_atomic(target, html(data, more))
     return target
 
 
-def html(data: ReportData) -> str:
-    """The whole page, style and pictures included; it asks the network for nothing."""
-    from importlib.resources import files
+def html(data: ReportData, more: Sequence[Section] = ()) -> str:
+    """The whole page, style and pictures included; it asks the network for nothing.
 
-    from cordax.reports import sections
-    from cordax.reports.html import escape
-    from cordax.reports.residual_section import hybrid
-
+    ``more`` are sections of one's own, before the assumptions.
+    """
     css = (files("cordax") / "assets" / "report.css").read_text(encoding="utf-8")
-    parts = [
-        (key, title, body)
-        for key, title, body in (
-            ("observations", "Measurements", sections.observations(data)),
-            ("waveforms", "Waveforms", sections.waveforms(data)),
-            ("loops", "Pressure-volume loops", sections.loops(data)),
-            ("whatifs", "What if", sections.whatifs(data)),
-            ("hybrid", "The learned part", hybrid(data)),
-            ("indices", "Indices", sections.indices(data)),
-            ("parameters", "Parameters", sections.parameters(data)),
-            ("identifiability", "What the data see", sections.identifiability(data)),
-            ("assumptions", "Assumptions", sections.assumptions(data)),
-            ("origin", "Origin", sections.origin(data)),
-        )
-        if body
-    ]
+    wanted = (*SECTIONS[:-2], *more, *SECTIONS[-2:])
+    made = [(section.key, section.title, section.body(data)) for section in wanted]
+    parts = [part for part in made if part[2]]
     links = "".join(f'<a href="#{key}">{title}</a>' for key, title, _ in parts)
     body = "".join(
         f'<section id="{key}"><h2>{title}</h2>{part}</section>'

@@ -92,7 +92,7 @@ def stepping(tissue: Any, steps: int, dt: float = DT) -> tuple[Callable, Any]:
     As ``recording.run`` advances tissue: the operator is among the arrays, and nodes
     fill whole vectors.
     """
-    from physio.electrophysiology.tissue.run import in_pairs, whole_vectors
+    from physio.electrophysiology.tissue.recording import in_pairs, whole_vectors
 
     prepared = eqx.filter_jit(lambda tissue: tissue.prepare(dt))(tissue)
     parts = whole_vectors((tissue, prepared), tissue.nodes.shape[0])
@@ -113,7 +113,7 @@ def stepping(tissue: Any, steps: int, dt: float = DT) -> tuple[Callable, Any]:
 
 def start(tissue: Any) -> Any:
     """The state before the first step, in arrays of its own."""
-    from physio.electrophysiology.tissue.run import whole_vectors
+    from physio.electrophysiology.tissue.recording import whole_vectors
 
     state = whole_vectors(tissue.initial_state(), tissue.nodes.shape[0])
     return jax.tree.map(jnp.array, state)
@@ -124,7 +124,7 @@ def compiled(tissue: Any, steps: int = 1, dt: float = DT) -> tuple[Any, Any]:
 
     The state is given up, so that the program may write where it read.
     """
-    from physio.electrophysiology.tissue.run import COMPILER
+    from physio.electrophysiology.tissue.recording import COMPILER
 
     advance, arrays = stepping(tissue, steps, dt)
     state = jax.eval_shape(lambda: start(tissue))

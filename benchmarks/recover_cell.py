@@ -36,6 +36,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import cordax  # noqa: E402 (after the path)
 from benchmarks.pages import Section, table  # noqa: E402
 from learned.blocks.ranges import Range  # noqa: E402
+from learned.terms.clamp import (  # noqa: E402
+    ClampRecord,
+    followed,
+    gate_from_clamp,
+    voltage_clamp,
+)
 from learned.terms.ion_channel import (  # noqa: E402
     LearnedCurrent,
     LearnedGate,
@@ -44,12 +50,6 @@ from learned.terms.ion_channel import (  # noqa: E402
     with_current,
 )
 from learned.terms.residual import neural_residual  # noqa: E402
-from learned.terms.voltage_clamp import (  # noqa: E402
-    ClampRecord,
-    followed,
-    gate_from_clamp,
-    voltage_clamp,
-)
 from learned.training.loop import Stage, train  # noqa: E402
 from learned.training.penalties import orthogonality  # noqa: E402
 from physio.compose import augment  # noqa: E402
@@ -63,8 +63,8 @@ from physio.electrophysiology.diffusion.conductivity import Conductivity  # noqa
 from physio.electrophysiology.diffusion.grid import full_grid  # noqa: E402
 from physio.electrophysiology.tissue.monodomain import Monodomain  # noqa: E402
 from physio.electrophysiology.tissue.pacing import stimulate  # noqa: E402
-from physio.electrophysiology.tissue.run import Record  # noqa: E402
-from physio.electrophysiology.tissue.run import run as tissue_run  # noqa: E402
+from physio.electrophysiology.tissue.recording import Record  # noqa: E402
+from physio.electrophysiology.tissue.recording import run as tissue_run  # noqa: E402
 from physio.parameters import get, replace  # noqa: E402
 
 DT = 0.05  # ms, of truth and model alike; a rush_larsen step

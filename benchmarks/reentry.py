@@ -18,7 +18,7 @@ from physio.electrophysiology.diffusion.conductivity import Conductivity
 from physio.electrophysiology.tissue.lesions import ablate
 from physio.electrophysiology.tissue.monodomain import Monodomain, TissueState, as_dtype
 from physio.electrophysiology.tissue.pacing import stimulate
-from physio.electrophysiology.tissue.run import Record, Run, run
+from physio.electrophysiology.tissue.recording import Record, Run, run
 from physio.interventions import set_to
 
 EDGE, DT = 0.4, 0.05  # mm, ms

@@ -123,7 +123,7 @@ def pacing(tissue: Any) -> Any:
 
 def recorded(tissue: Any, duration: float, dt: float = DT) -> Racer:
     """What a user gets: ``run`` with its default record, everything it does counted."""
-    from physio.electrophysiology.tissue.run import run
+    from physio.electrophysiology.tissue.recording import run
 
     stimulus = pacing(tissue)
 
@@ -434,7 +434,7 @@ def gradients() -> Figures:
 
     The memory is that of the program for 10,000 steps, which is compiled and not run.
     """
-    from physio.electrophysiology.tissue.run import activation_map
+    from physio.electrophysiology.tissue.recording import activation_map
     from physio.parameters import get, replace
 
     tissue = on_grid((100, 100), schemes()["second-order"])

@@ -18,8 +18,8 @@ from physio.electrophysiology.diffusion.bond_average import (
     SecondOrder,
 )
 from physio.electrophysiology.diffusion.grid import full_grid
-from physio.electrophysiology.signals import phase, singularities
-from physio.electrophysiology.tissue.run import Record, Run, run
+from physio.electrophysiology.signals import phase, rotors
+from physio.electrophysiology.tissue.recording import Record, Run, run
 
 SIDE, DT = 30.0, 0.02  # of the spiral's sheet: mm, ms
 TRANSIENT, SEEN, FRAME = 500.0, 1000.0, 2.0  # ms
@@ -160,9 +160,9 @@ def spiral(spacing: float, scheme: AbstractScheme) -> Spiral:
 def _tip(seen: Run, nodes: Any, count: int) -> singularities.Tip:
     """The one tip that lives from the first to the last frame."""
     angle = phase.delay_phase(seen.frames, _LAG)
-    loops = singularities.grid_loops((count, count))
-    frames = [singularities.singularities(frame, loops, nodes) for frame in angle]
-    tips = singularities.track(seen.t[_LAG:], frames, reach=3.0, gap=2)
+    loops = rotors.grid_loops((count, count))
+    frames = [rotors.singularities(frame, loops, nodes) for frame in angle]
+    tips = rotors.track(seen.t[_LAG:], frames, reach=3.0, gap=2)
     whole = [tip for tip in tips if tip.lifetime > 0.9 * SEEN]
     if len(whole) != 1:
         raise ValueError(f"One lasting tip is wanted; {len(whole)} were found.")

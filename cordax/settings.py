@@ -36,7 +36,7 @@ def option(default: Any, help: str, **how: Any) -> Any:
 
 
 def options(kind: type) -> dict[str, tuple[dataclasses.Field[Any], Option]]:
-    """Each setting of a class by its name, in order, those without an option left out."""
+    """Each setting of a class that has an option, by its name, in order."""
     found = {}
     for field in dataclasses.fields(kind):
         told = field.metadata.get("option")

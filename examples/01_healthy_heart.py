@@ -5,11 +5,10 @@ numbers beside their usual ranges, and draws pressures and the two loops.
 """
 
 import cordax
-from cordax.reports.figures import circulation as plot
-from physio import settle
-from physio.hemodynamics.indices.beat import UNITS, summarize
-from physio.hemodynamics.loops.states import named_state
-from physio.periodic import periodic_beat
+from cordax.reports.figures import beat_figure
+from physio import periodic_beat, settle
+from physio.hemodynamics.indices import UNITS, summarize
+from physio.hemodynamics.loops import named_state
 
 cordax.setup()
 
@@ -38,7 +37,7 @@ for name, (low, high) in USUAL.items():
     inside += low <= value <= high
     print(f"{name:28} {value:8.1f} {UNITS[name]:10} usual {low:g}-{high:g}")
 
-picture = plot.beat_figure(beat, "01_healthy_heart.png")
+picture = beat_figure(beat, "01_healthy_heart.png")
 print(f"Picture: {picture}")
 print(
     f"Answer: {inside} of {len(USUAL)} numbers lie in their usual range; the left "

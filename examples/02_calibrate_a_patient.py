@@ -12,14 +12,14 @@ import matplotlib.pyplot as plt
 
 import cordax
 from calibration import Observation, Waveform, fit
+from cordax import twins
 from cordax.patients import find
-from cordax.twins import prepare as build
 
 cordax.setup()
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 
-start = build.start(cordax.read(find("periop")))
+start = twins.start(cordax.read(find("periop")))
 given = (start.model, start.space, start.observations, start.experiment)
 best = fit(*given, starts=1 if SMALL else 6)
 print(*start.assumptions, *best.verdict, sep="\n")

@@ -13,14 +13,9 @@ import matplotlib.pyplot as plt
 
 import cordax
 from calibration import fit
-from calibration.assessment.identifiability import (
-    INTERVAL_95,
-    fisher,
-    profile,
-    sentences,
-)
+from calibration.assessment import INTERVAL_95, fisher, profile, sentences
+from cordax import twins
 from cordax.patients import find
-from cordax.twins import prepare as build
 
 cordax.setup()
 
@@ -29,7 +24,7 @@ NAME = "systemic.resistance"
 CUFF = {"systolic_pressure": 8.0, "diastolic_pressure": 6.0}  # sd, mmHg
 UNMEASURED = 1e6
 
-start = build.start(cordax.read(find("periop")))
+start = twins.start(cordax.read(find("periop")))
 line = start.observations
 cuff = tuple(
     eqx.tree_at(lambda o: o.sd, o, jnp.asarray(CUFF.get(o.kind, UNMEASURED)))

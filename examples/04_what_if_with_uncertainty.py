@@ -14,19 +14,18 @@ import numpy as np
 
 import cordax
 from calibration import fit
-from calibration.sampling.posterior import sample_fit
+from calibration.sampling import sample_fit
+from cordax import twins
 from cordax.patients import find
-from cordax.twins import prepare as build
 from physio import set_to, then
-from physio.hemodynamics import Baroreflex
-from physio.hemodynamics.indices.beat import UNITS, beat_mean
-from physio.hemodynamics.treatments import fluid_bolus, vasodilator
+from physio.hemodynamics import Baroreflex, fluid_bolus, vasodilator
+from physio.hemodynamics.indices import UNITS, beat_mean
 
 cordax.setup()
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 SHOWN = ("mean_pressure", "cardiac_output", "wedge_pressure", "heart_rate")
-start = build.start(cordax.read(find("periop")))
+start = twins.start(cordax.read(find("periop")))
 problem = (start.model, start.space, start.observations, start.experiment)
 best = fit(*problem, starts=1 if SMALL else 6)
 key, other = jax.random.split(jax.random.key(1))

@@ -13,8 +13,8 @@ import calibration as cal
 import cordax
 from cordax.patients import find
 from physio import get
-from physio.hemodynamics.loops.states import named_state
-from physio.hemodynamics.treatments import heart_rate
+from physio.hemodynamics import heart_rate
+from physio.hemodynamics.loops import named_state
 
 cordax.setup()
 

@@ -8,11 +8,10 @@ import equinox as eqx
 import jax.numpy as jnp
 
 import cordax
-from physio import replace, settle
-from physio.hemodynamics.indices.beat import beat_mean, summarize
-from physio.hemodynamics.loops.states import named_state
-from physio.hemodynamics.treatments import lvad
-from physio.periodic import periodic_beat
+from physio import periodic_beat, replace, settle
+from physio.hemodynamics import lvad
+from physio.hemodynamics.indices import beat_mean, summarize
+from physio.hemodynamics.loops import named_state
 
 cordax.setup()
 

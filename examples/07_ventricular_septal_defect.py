@@ -10,11 +10,10 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 
 import cordax
-from physio import replace, settle
-from physio.hemodynamics.indices.beat import beat_mean, summarize
-from physio.hemodynamics.loops.states import named_state
-from physio.hemodynamics.treatments import septal_defect
-from physio.periodic import periodic_beat
+from physio import periodic_beat, replace, settle
+from physio.hemodynamics import septal_defect
+from physio.hemodynamics.indices import beat_mean, summarize
+from physio.hemodynamics.loops import named_state
 
 cordax.setup()
 

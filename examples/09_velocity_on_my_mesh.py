@@ -11,16 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 
 import cordax
-from physio.electrophysiology.anatomy.shapes import Slab
+from physio.electrophysiology.anatomy import Slab
 from physio.electrophysiology.cells import CorradoNiederer2016
-from physio.electrophysiology.diffusion.bond_average import BondAverage, SecondOrder
-from physio.electrophysiology.diffusion.conductivity import Conductivity, Velocities
-from physio.electrophysiology.mesh.formats.files import read
-from physio.electrophysiology.mesh.report import describe
-from physio.electrophysiology.tissue.monodomain import Monodomain, as_dtype
-from physio.electrophysiology.tissue.pacing import stimulate
-from physio.electrophysiology.tissue.run import Record, run
-from physio.electrophysiology.velocity.mesh_tuning import tune_mesh
+from physio.electrophysiology.diffusion import (
+    BondAverage,
+    Conductivity,
+    SecondOrder,
+    Velocities,
+)
+from physio.electrophysiology.mesh import describe
+from physio.electrophysiology.mesh.formats import read
+from physio.electrophysiology.tissue import Monodomain, Record, as_dtype, run, stimulate
+from physio.electrophysiology.velocity import tune_mesh
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 cordax.setup(fuse=True)

@@ -8,7 +8,6 @@ import os
 
 import cordax
 from cordax.bench import niederer
-from cordax.bench.niederer_table import CONVERGED
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 DX, DT = (0.5, 0.04) if SMALL else (0.2, 0.02)
@@ -16,14 +15,18 @@ cordax.setup(fuse=True)
 
 times = {scheme: niederer.run(DX, scheme, dt=DT) for scheme in niederer.SCHEMES}
 print(f"{DX} mm      converged   " + "   ".join(times))
-for point, (limit, _) in CONVERGED.items():
+for point, (limit, _) in niederer.CONVERGED.items():
     row = "   ".join(
         f"{found[point]:6.2f} ({found[point] / limit - 1:+4.0%})"
         for found in times.values()
     )
     print(f"{point} (ms)     {limit:6.2f}   {row}")
 worst = {
-    scheme: max(abs(found[p] / CONVERGED[p][0] - 1) for p in CONVERGED if p != "P1")
+    scheme: max(
+        abs(found[p] / niederer.CONVERGED[p][0] - 1)
+        for p in niederer.CONVERGED
+        if p != "P1"
+    )
     for scheme, found in times.items()
 }
 print(

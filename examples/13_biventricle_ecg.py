@@ -13,16 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 import cordax
-from cordax.reports.figures.electrophysiology import ecg_page
-from physio.electrophysiology.anatomy.shapes import Biventricle
-from physio.electrophysiology.anatomy.sinus_rhythm import sinus
-from physio.electrophysiology.anatomy.ventricles import RV
-from physio.electrophysiology.diffusion.conductivity import Conductivity, Membrane
-from physio.electrophysiology.diffusion.grid import on_voxels
-from physio.electrophysiology.eikonal import solve as eikonal
-from physio.electrophysiology.mesh.formats import files as mesh_files
-from physio.electrophysiology.signals import ecg, ecg_measures, electrodes, electrograms
-from physio.electrophysiology.voxels.voxelise import from_mesh
+from cordax.reports.figures import ecg_page
+from physio.electrophysiology import eikonal, signals
+from physio.electrophysiology.anatomy import RV, Biventricle, sinus
+from physio.electrophysiology.diffusion import Conductivity, Membrane, on_voxels
+from physio.electrophysiology.mesh import formats
+from physio.electrophysiology.voxels import from_mesh
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 SPACING = 2.0 if SMALL else 1.0  # mm
@@ -32,7 +28,7 @@ shared = Path(__file__).resolve().parents[2] / "shared" / "data"
 data = Path(os.environ.get("CORDAX_DATA") or shared)
 real = data / "biv_cobiveco" / "geo1_heart.vtp"
 if real.exists() and not SMALL:
-    heart = from_mesh(mesh_files.read(real, unit="mm"), SPACING)
+    heart = from_mesh(formats.read(real, unit="mm"), SPACING)
 else:
     heart = Biventricle().as_voxels(SPACING)
 # Five root points of a healthy heart, and a fast layer beneath the endocardium
@@ -47,20 +43,20 @@ total = float(jnp.nanmax(activation) - jnp.nanmin(activation))
 
 torso = 0.22  # S/m, Keller 2010, 10.1109/TBME.2010.2046485: a torso's average
 right = beat.rule.wall == RV
-electrodes = electrodes.electrode_array(
-    electrodes.place_electrodes(electrodes.heart_axes(nodes, ~right, right))
+electrodes = signals.electrode_array(
+    signals.place_electrodes(signals.heart_axes(nodes, ~right, right))
 )
 volumes = np.full(heart.n_node, SPACING**3)
 operator = on_voxels(heart).operator(Membrane().diffusivity(Conductivity()))
-weights = electrograms.voltage_weights(
-    electrograms.lead_field(electrodes, nodes, volumes, torso), volumes, operator
+weights = signals.voltage_weights(
+    signals.lead_field(electrodes, nodes, volumes, torso), volumes, operator
 )
 t = jnp.arange(0.0, 500.0, 2.0)
 # late muscle has the shorter action potential: an upright T wave
 apd = 290.0 - 0.6 * (activation - jnp.nanmin(activation))
-voltage = ecg.template_voltage(t, activation, apd)
-leads = ecg.twelve_leads(voltage @ weights.T)
-seen = ecg_measures.measure(t, leads)
+voltage = signals.template_voltage(t, activation, apd)
+leads = signals.twelve_leads(voltage @ weights.T)
+seen = signals.measure(t, leads)
 print("Picture:", ecg_page(t, leads, "13_biventricle_ecg.png", cycle=800.0))
 upright = [name for name in ("I", "V5", "V6") if seen.r[name] > abs(seen.s[name])]
 print(

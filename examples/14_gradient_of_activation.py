@@ -11,12 +11,13 @@ import numpy as np
 import cordax
 from physio import replace
 from physio.electrophysiology.cells import CorradoNiederer2016
-from physio.electrophysiology.diffusion.bond_average import BondAverage
-from physio.electrophysiology.diffusion.conductivity import Conductivity
-from physio.electrophysiology.diffusion.grid import full_grid
-from physio.electrophysiology.tissue.monodomain import Monodomain
-from physio.electrophysiology.tissue.pacing import stimulate, within
-from physio.electrophysiology.tissue.run import activation_map
+from physio.electrophysiology.diffusion import BondAverage, Conductivity, full_grid
+from physio.electrophysiology.tissue import (
+    Monodomain,
+    activation_map,
+    stimulate,
+    within,
+)
 
 cordax.setup()
 

@@ -11,16 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 import cordax
-from learned.terms import ion_channel as learning
-from learned.terms import voltage_clamp
-from learned.training.loop import Stage, train
+from learned import terms
+from learned.training import Stage, train
 from physio import set_to
 from physio.electrophysiology import cells
-from physio.electrophysiology.diffusion.conductivity import Conductivity
-from physio.electrophysiology.diffusion.grid import full_grid
-from physio.electrophysiology.tissue.monodomain import Monodomain
-from physio.electrophysiology.tissue.pacing import stimulate
-from physio.electrophysiology.tissue.run import Record, run
+from physio.electrophysiology.diffusion import Conductivity, full_grid
+from physio.electrophysiology.tissue import Monodomain, Record, run, stimulate
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 NODES, STEPS = (12, 500) if SMALL else (40, 6000)
@@ -34,8 +30,8 @@ known = set_to("slow_rectifier", 0.0)(truth)
 t = np.arange(0.0, 3000.0, 20.0)
 before = np.repeat((-80.0, 20.0), 14)[:, None]
 v = np.where(t < 1500.0, before, np.tile(np.linspace(-90.0, 40.0, 14), 2)[:, None])
-blocked = voltage_clamp.voltage_clamp(truth, "i_ks", t, v)
-gate = voltage_clamp.gate_from_clamp("slow", blocked, powers=(2,)).gate
+blocked = terms.voltage_clamp(truth, "i_ks", t, v)
+gate = terms.gate_from_clamp("slow", blocked, powers=(2,)).gate
 
 # what the known cell lacks along action potentials from rest, a sample per ms
 y, beats, given = truth.initial_state(), [], []
@@ -44,20 +40,20 @@ for interval in INTERVALS:
     given.append(jnp.where(beats[-1].t[:-1] < 0.99, 52.0, 0.0))
     y = jax.tree.map(lambda x: x[-1], beats[-1].y)
 voltage = jnp.concatenate([*(beat.y.v[:-1] for beat in beats), y.v[None]])
-gated, stimulus = learning.gated(known, (gate,)), jnp.concatenate(given)
-seen = voltage_clamp.followed(gated, gated.initial_state(), voltage, stimulus, 0.05)
+gated, stimulus = terms.gated(known, (gate,)), jnp.concatenate(given)
+seen = terms.followed(gated, gated.initial_state(), voltage, stimulus, 0.05)
 pulses = np.cumsum((0.0, *INTERVALS[:-1]))[:, None]
 at = np.round((pulses + np.arange(10.0, 390.0)) / 0.05).astype(int)
 data = {"x": seen.states.slow[at], "v": seen.states.v[at], "lacks": seen.missing[at]}
 options: dict[str, Any] = dict(most=0.05, reversal=-86.0, key=jax.random.key(0))
-born = learning.LearnedCurrent.of(gate, np.ravel(data["x"][:3]), **options)
+born = terms.LearnedCurrent.of(gate, np.ravel(data["x"][:3]), **options)
 found = train(
     born, np.zeros((4, 0)), data,
     lambda i, own, row, _: jnp.mean((row["lacks"] - i.at(row["x"], row["v"])) ** 2),
     ids=[f"{x:g} ms" for x in INTERVALS], held_out=np.array([3]), key=jax.random.key(0),
     stages=(Stage(STEPS, 5e-3), Stage(STEPS // 3, 1e-3)), trained=lambda i: i.trained(),
 )  # fmt: skip
-hybrid = learning.with_current(known, (gate,), found.shared)
+hybrid = terms.with_current(known, (gate,), found.shared)
 print("            at 350 ms: APD90 (ms)   error (mV)   strip: mm/ms   APD90 (ms)")
 strip = full_grid((NODES, 2), 0.25)
 where = np.asarray(strip.nodes)[:, 0]

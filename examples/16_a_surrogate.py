@@ -12,12 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import cordax
-from learned.surrogates.polynomial import fit_polynomial
-from learned.surrogates.surrogate import train_surrogate
-from physio.hemodynamics.indices.beat import summarize
-from physio.hemodynamics.loops.states import named_state
-from physio.parameters import get, parameters, replace
-from physio.periodic import periodic_beat, settle
+from learned.surrogates import fit_polynomial, train_surrogate
+from physio import get, parameters, periodic_beat, replace, settle
+from physio.hemodynamics.indices import summarize
+from physio.hemodynamics.loops import named_state
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 RUNS, BATCH = (256, 128) if SMALL else (4096, 512)

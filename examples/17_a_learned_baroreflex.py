@@ -7,15 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import cordax
-from learned.blocks.ranges import Range
-from learned.terms.closure import LearnedReflex
-from learned.training.loop import Stage, train
-from physio import get, replace, settle
-from physio.hemodynamics.circulation import CirculationInputs
-from physio.hemodynamics.control.baroreflex import Baroreflex
-from physio.hemodynamics.loops.states import named_state
-from physio.hemodynamics.treatments import haemorrhage
-from physio.inputs import constant
+from learned.blocks import Range
+from learned.terms import LearnedReflex
+from learned.training import Stage, train
+from physio import constant, get, replace, settle
+from physio.hemodynamics import CirculationInputs, haemorrhage
+from physio.hemodynamics.control import Baroreflex
+from physio.hemodynamics.loops import named_state
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 N, HELD, STEPS = (4, 1, 12) if SMALL else (8, 3, 100)  # patients, steps of training

@@ -5,23 +5,45 @@ Times, pressures and volumes are in s, mmHg and mL for hemodynamics; see
 application.
 """
 
-from physio.compose import AbstractAugmented as AbstractAugmented
-from physio.compose import Augmented as Augmented
-from physio.compose import augment as augment
-from physio.interventions import scale as scale
-from physio.interventions import set_to as set_to
-from physio.interventions import shift as shift
-from physio.interventions import then as then
-from physio.parameters import get as get
-from physio.parameters import param as param
-from physio.parameters import parameters as parameters
-from physio.parameters import replace as replace
-from physio.periodic import settle as settle
-from physio.simulate import march as march
-from physio.simulate import simulate as simulate
-from physio.system import AbstractBeating as AbstractBeating
-from physio.system import AbstractRegulated as AbstractRegulated
-from physio.system import AbstractStepper as AbstractStepper
-from physio.system import AbstractSystem as AbstractSystem
-from physio.system import Periodic as Periodic
-from physio.system import Trajectory as Trajectory
+from physio.compose import AbstractAugmented, AbstractCorrection, Augmented, augment
+from physio.inputs import constant
+from physio.interventions import Intervention, scale, set_to, shift, then
+from physio.parameters import TRANSPARENT, get, param, parameters, replace
+from physio.periodic import periodic_beat, settle
+from physio.simulate import march, simulate
+from physio.system import (
+    AbstractBeating,
+    AbstractRegulated,
+    AbstractStepper,
+    AbstractSystem,
+    Periodic,
+    Trajectory,
+)
+
+__all__ = [
+    "TRANSPARENT",
+    "AbstractAugmented",
+    "AbstractBeating",
+    "AbstractCorrection",
+    "AbstractRegulated",
+    "AbstractStepper",
+    "AbstractSystem",
+    "Augmented",
+    "Intervention",
+    "Periodic",
+    "Trajectory",
+    "augment",
+    "constant",
+    "get",
+    "march",
+    "param",
+    "parameters",
+    "periodic_beat",
+    "replace",
+    "scale",
+    "set_to",
+    "settle",
+    "shift",
+    "simulate",
+    "then",
+]

@@ -30,7 +30,7 @@ class AbstractCorrection(eqx.Module):
 
     @abc.abstractmethod
     def value(self, base: Any, t: Float[Array, ""], y: State, inputs: Inputs) -> PyTree:
-        """What ``into`` of an augmented system turns into a tangent of the base's state."""
+        """What ``into`` turns into a tangent of the base's state."""
 
     @abc.abstractmethod
     def within(

@@ -81,3 +81,62 @@ def test_a_dead_link_is_found(tmp_path):
     page.write_text("[here](nowhere.md)")
     with pytest.raises(AssertionError, match="links to nowhere"):
         test_the_links_of_a_page_lead_somewhere(page)
+
+
+def public(module: str) -> set[str]:
+    """What a package offers by ``__all__``, and the packages inside it."""
+    folder = ROOT / module.replace(".", "/")
+    init = folder / "__init__.py"
+    if not init.exists():
+        return set()
+    offered = {p.parent.name for p in folder.glob("*/__init__.py")}
+    for node in ast.parse(init.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            offered |= set(ast.literal_eval(node.value))
+    return offered
+
+
+def private(code: str) -> list[str]:
+    """What a script imports of ours that no package offers."""
+    ours = ("physio", "learned", "calibration", "cordax")
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(ours):
+            missing = {a.name for a in node.names} - public(str(node.module))
+            found += [f"{node.module}.{name}" for name in sorted(missing)]
+    return found
+
+
+#: What the tutorial itself adds.
+MADE_UP = {"physio.hemodynamics.elements.TiltingDisc"} | {
+    "physio.hemodynamics.elements.tilting_disc.TiltingDisc"
+}
+
+
+@pytest.mark.parametrize("path", [*EXAMPLES, *PAGES], ids=lambda path: path.name)
+def test_what_a_reader_imports_is_public(path):
+    text = path.read_text()
+    blocks = [text]
+    if path.suffix == ".md":
+        blocks = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    assert not {name for block in blocks for name in private(block)} - MADE_UP
+
+
+def test_a_private_import_is_found():
+    assert private("from physio.stepping import runge_kutta_step")
+    assert private("from physio import stepping") and not private(
+        "from physio import settle"
+    )
+
+
+def test_every_name_that_a_package_offers_is_there():
+    import importlib
+
+    for package in ("physio", "learned", "calibration", "cordax"):
+        for init in (ROOT / package).rglob("__init__.py"):
+            name = ".".join(init.parent.relative_to(ROOT).parts)
+            module = importlib.import_module(name)
+            offered = set(getattr(module, "__all__", ()))
+            assert len(offered) == len(getattr(module, "__all__", ()))
+            for one in offered:
+                assert hasattr(module, one) or importlib.import_module(f"{name}.{one}")

@@ -46,8 +46,8 @@ def run(
     """
     import jax.numpy as jnp
 
-    from physio.electrophysiology.tissue.run import Record
-    from physio.electrophysiology.tissue.run import run as advance
+    from physio.electrophysiology.tissue.recording import Record
+    from physio.electrophysiology.tissue.recording import run as advance
 
     kind = jnp.float32 if single else jnp.float64
     tissue, pacing, read = slab(dx, scheme, kind)

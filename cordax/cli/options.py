@@ -31,7 +31,7 @@ def takes(kind: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
                 raise Refused(str(error)) from None
             command(settings, **{p.name: given[p.name] for p in own})
 
-        made = [_parameter(name, *found, kind) for name, found in _found(kind)]
+        made = [_parameter(kind, name) for name in options(kind)]
         parameters = [*own[:1], *made, *own[1:]]
         signature = inspect.Signature(
             [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
@@ -44,12 +44,9 @@ def takes(kind: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return wrapped
 
 
-def _found(kind: type) -> list[tuple[str, Any]]:
-    return list(options(kind).items())
-
-
-def _parameter(name: str, field: Any, told: Any, kind: type) -> inspect.Parameter:
+def _parameter(kind: type, name: str) -> inspect.Parameter:
     """One option as typer reads it: text where it is read, else the field's type."""
+    field, told = options(kind)[name]
     hint: Any = get_type_hints(kind)[name]
     default = field.default
     if told.read is not None:

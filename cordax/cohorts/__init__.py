@@ -1,1 +1,45 @@
 """Tables and folders of patients: read, fitted, learned from."""
+
+from typing import TYPE_CHECKING
+
+from cordax.faces import lazily
+
+if TYPE_CHECKING:
+    from cordax.cohorts.fluid_challenge import (
+        BOLUS,
+        DRAWS,
+        Breathing,
+        Priors,
+        calibrate,
+        changes,
+        frozen_priors,
+        observations,
+    )
+    from cordax.cohorts.fluid_table import PREDICTED, RANGES, Patient, complete, read
+    from cordax.cohorts.residual import learn, stages
+    from cordax.cohorts.surrogate import JUDGED
+    from cordax.cohorts.table import Column, number, rows
+
+__all__ = [
+    "BOLUS",
+    "Breathing",
+    "Column",
+    "DRAWS",
+    "JUDGED",
+    "PREDICTED",
+    "Patient",
+    "Priors",
+    "RANGES",
+    "calibrate",
+    "changes",
+    "complete",
+    "frozen_priors",
+    "learn",
+    "number",
+    "observations",
+    "read",
+    "rows",
+    "stages",
+]
+
+__getattr__, __dir__ = lazily(__name__)

@@ -15,7 +15,7 @@ from cordax.progress import Progress, silent
 from physio.electrophysiology.anatomy.sinus_rhythm import FAST
 from physio.electrophysiology.eikonal import solve as eikonal
 from physio.electrophysiology.signals.activation import total_activation_time
-from physio.electrophysiology.tissue import run as recording
+from physio.electrophysiology.tissue import recording
 from physio.units import PERCENT
 
 #: Called with a phase in words and the share of it that is done.

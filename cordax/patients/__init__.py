@@ -3,6 +3,8 @@
 from importlib.resources import files
 from pathlib import Path
 
+__all__ = ["find", "names"]
+
 
 def names() -> list[str]:
     """Names of the embedded patients, in alphabetical order."""

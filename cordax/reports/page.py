@@ -48,11 +48,11 @@ INTENDED_USE = (
 def write(data: ReportData, path: str | Path, more: Sequence[Section] = ()) -> Path:
     """Writes the report as one HTML file and returns its path."""
     target = Path(path)
-    write_atomic(target, html(data, more))
+    write_atomic(target, render(data, more))
     return target
 
 
-def html(data: ReportData, more: Sequence[Section] = ()) -> str:
+def render(data: ReportData, more: Sequence[Section] = ()) -> str:
     """The whole page, style and pictures included; it asks the network for nothing.
 
     ``more`` are sections of one's own, before the assumptions.

@@ -1,1 +1,34 @@
 """What a user types as a treatment or a model's name, and what it becomes."""
+
+from typing import TYPE_CHECKING
+
+from cordax.faces import lazily
+
+if TYPE_CHECKING:
+    from cordax.scenarios.doses import DOSES, describe
+    from cordax.scenarios.names import CELLS, HEARTS, STATES, TREATMENTS, Cell, called
+    from cordax.scenarios.scenario import (
+        ScenarioError,
+        Treatment,
+        parse,
+        parse_all,
+        read,
+    )
+
+__all__ = [
+    "CELLS",
+    "Cell",
+    "DOSES",
+    "HEARTS",
+    "STATES",
+    "ScenarioError",
+    "TREATMENTS",
+    "Treatment",
+    "called",
+    "describe",
+    "parse",
+    "parse_all",
+    "read",
+]
+
+__getattr__, __dir__ = lazily(__name__)

@@ -1,1 +1,36 @@
 """A twin: prepared, calibrated, asked, stored."""
+
+from typing import TYPE_CHECKING
+
+from cordax.faces import lazily
+
+if TYPE_CHECKING:
+    from cordax.twins.calibrate import fitted
+    from cordax.twins.features import difference
+    from cordax.twins.learned_range import InputRow, flag, input_rows
+    from cordax.twins.prepare import Start, start
+    from cordax.twins.store import MIGRATIONS, SCHEMA, StoreError, load, save
+    from cordax.twins.surrogate_density import log_density
+    from cordax.twins.twin import Twin
+    from cordax.twins.what_if import ChangeRow, WhatIf
+
+__all__ = [
+    "ChangeRow",
+    "InputRow",
+    "MIGRATIONS",
+    "SCHEMA",
+    "Start",
+    "StoreError",
+    "Twin",
+    "WhatIf",
+    "difference",
+    "fitted",
+    "flag",
+    "input_rows",
+    "load",
+    "log_density",
+    "save",
+    "start",
+]
+
+__getattr__, __dir__ = lazily(__name__)

@@ -1,20 +1,71 @@
 """Closed-loop hemodynamics in s, mmHg, mL and mL/s."""
 
-from physio.hemodynamics.circulation import Circulation as Circulation
-from physio.hemodynamics.circulation import CirculationInputs as CirculationInputs
-from physio.hemodynamics.control.baroreflex import Baroreflex as Baroreflex
-from physio.hemodynamics.coupling import Pericardium as Pericardium
-from physio.hemodynamics.coupling import Septum as Septum
-from physio.hemodynamics.elements.chambers import DoubleHill as DoubleHill
-from physio.hemodynamics.elements.chambers import ElastanceChamber as ElastanceChamber
-from physio.hemodynamics.elements.chambers import StiffeningChamber as StiffeningChamber
-from physio.hemodynamics.elements.chambers import TwoCosine as TwoCosine
-from physio.hemodynamics.elements.valves import Diode as Diode
-from physio.hemodynamics.elements.valves import DynamicOrifice as DynamicOrifice
-from physio.hemodynamics.elements.valves import OrificeDiode as OrificeDiode
-from physio.hemodynamics.elements.vessels import ElasticVessel as ElasticVessel
-from physio.hemodynamics.elements.vessels import InertialVessel as InertialVessel
-from physio.hemodynamics.elements.vessels import Resistance as Resistance
-from physio.hemodynamics.elements.vessels import Vein as Vein
-from physio.hemodynamics.indices.respiratory_variation import variation as variation
-from physio.hemodynamics.ventilation import Ventilation as Ventilation
+from physio.hemodynamics.circulation import (
+    CAROTID_HEIGHT,
+    HYDROSTATIC,
+    Circulation,
+    CirculationInputs,
+)
+from physio.hemodynamics.control.baroreflex import Baroreflex
+from physio.hemodynamics.coupling import Pericardium, Septum
+from physio.hemodynamics.elements.chambers import (
+    DoubleHill,
+    ElastanceChamber,
+    StiffeningChamber,
+    TwoCosine,
+)
+from physio.hemodynamics.elements.valves import Diode, DynamicOrifice, OrificeDiode
+from physio.hemodynamics.elements.vessels import (
+    ElasticVessel,
+    InertialVessel,
+    Resistance,
+    Vein,
+)
+from physio.hemodynamics.exchange import Exchange, exchange
+from physio.hemodynamics.indices.respiratory_variation import variation
+from physio.hemodynamics.treatments import (
+    beta_blocker,
+    fluid_bolus,
+    haemorrhage,
+    heart_rate,
+    lvad,
+    peep,
+    septal_defect,
+    vasodilator,
+    vasopressor,
+)
+from physio.hemodynamics.ventilation import Ventilation
+
+__all__ = [
+    "Baroreflex",
+    "CAROTID_HEIGHT",
+    "Circulation",
+    "CirculationInputs",
+    "Diode",
+    "DoubleHill",
+    "DynamicOrifice",
+    "ElastanceChamber",
+    "ElasticVessel",
+    "Exchange",
+    "HYDROSTATIC",
+    "InertialVessel",
+    "OrificeDiode",
+    "Pericardium",
+    "Resistance",
+    "Septum",
+    "StiffeningChamber",
+    "TwoCosine",
+    "Vein",
+    "Ventilation",
+    "beta_blocker",
+    "exchange",
+    "fluid_bolus",
+    "haemorrhage",
+    "heart_rate",
+    "lvad",
+    "peep",
+    "septal_defect",
+    "variation",
+    "vasodilator",
+    "vasopressor",
+]

@@ -12,7 +12,7 @@ import numpy as np
 
 from cordax.reports.figures.circulation import _STYLE, GREY, INK, RED, TEAL, _figure
 from physio.electrophysiology.signals.ecg import LEADS
-from physio.electrophysiology.signals.singularities import Tip, grid_loops
+from physio.electrophysiology.signals.rotors import Tip, grid_loops
 from physio.units import MS_PER_S
 
 _MM_PER_INCH = 25.4

@@ -1,1 +1,7 @@
 """Activation times by the eikonal equation on grids and elements."""
+
+from physio.electrophysiology.eikonal.front import Origins, pull, push
+from physio.electrophysiology.eikonal.local import over_edge
+from physio.electrophysiology.eikonal.solve import activation_times, prepare
+
+__all__ = ["Origins", "activation_times", "over_edge", "prepare", "pull", "push"]

@@ -1,1 +1,95 @@
 """What one measures: activation, phase, electrograms, the 12-lead ECG."""
+
+from physio.electrophysiology.signals.activation import (
+    action_potentials,
+    activation_times,
+    conduction_velocity,
+    isochrones,
+    repolarisation_times,
+    restitution_pairs,
+    total_activation_time,
+)
+from physio.electrophysiology.signals.ecg import (
+    LEADS,
+    front_potentials,
+    lead_matrix,
+    template_voltage,
+    twelve_leads,
+)
+from physio.electrophysiology.signals.ecg_measures import measure
+from physio.electrophysiology.signals.electrodes import (
+    ELECTRODES,
+    HeartAxes,
+    electrode_array,
+    heart_axes,
+    place_electrodes,
+)
+from physio.electrophysiology.signals.electrograms import (
+    MEMBRANE_CAPACITANCE,
+    bipolar,
+    deflections,
+    gradient_weights,
+    lead_field,
+    local_activation_times,
+    peak_to_peak,
+    unipolar,
+    voltage_weights,
+)
+from physio.electrophysiology.signals.phase import (
+    delay_phase,
+    dominant_frequency,
+    hilbert_phase,
+    wrap,
+)
+from physio.electrophysiology.signals.rotors import (
+    Tip,
+    charges,
+    filaments,
+    grid_loops,
+    singularities,
+    tetra_faces,
+    track,
+    voxel_faces,
+)
+
+__all__ = [
+    "ELECTRODES",
+    "HeartAxes",
+    "LEADS",
+    "MEMBRANE_CAPACITANCE",
+    "Tip",
+    "action_potentials",
+    "activation_times",
+    "bipolar",
+    "charges",
+    "conduction_velocity",
+    "deflections",
+    "delay_phase",
+    "dominant_frequency",
+    "electrode_array",
+    "filaments",
+    "front_potentials",
+    "gradient_weights",
+    "grid_loops",
+    "heart_axes",
+    "hilbert_phase",
+    "isochrones",
+    "lead_field",
+    "lead_matrix",
+    "local_activation_times",
+    "measure",
+    "peak_to_peak",
+    "place_electrodes",
+    "repolarisation_times",
+    "restitution_pairs",
+    "singularities",
+    "template_voltage",
+    "tetra_faces",
+    "total_activation_time",
+    "track",
+    "twelve_leads",
+    "unipolar",
+    "voltage_weights",
+    "voxel_faces",
+    "wrap",
+]

@@ -6,7 +6,7 @@ import numpy as np
 
 from physio.electrophysiology.tissue.monodomain import Monodomain
 from physio.electrophysiology.tissue.pacing import Stimulus
-from physio.electrophysiology.tissue.run import Record, run
+from physio.electrophysiology.tissue.recording import Record, run
 
 REACH = 3.0  # mm beyond the stimulus at which a wave counts as started
 _MOST = 8  # doublings or halvings before no threshold is believed in

@@ -20,7 +20,7 @@ from physio.electrophysiology.mesh.generate import box_tetra
 from physio.electrophysiology.mesh.mesh import Mesh
 from physio.electrophysiology.tissue.monodomain import Monodomain, as_dtype
 from physio.electrophysiology.tissue.pacing import stimulate
-from physio.electrophysiology.tissue.run import Record, run
+from physio.electrophysiology.tissue.recording import Record, run
 from physio.electrophysiology.velocity.plane_waves import free_velocity
 from physio.electrophysiology.velocity.tuning import Tuned
 

@@ -15,7 +15,7 @@ from cordax.ep.run import compute
 from physio.electrophysiology.anatomy.shapes import LeftVentricle, Slab
 from physio.electrophysiology.mesh import order as mesh_order
 from physio.electrophysiology.mesh.formats import files as mesh_files
-from physio.electrophysiology.tissue import run as recording
+from physio.electrophysiology.tissue import recording
 
 # A ventricle in a few thousand voxels: a front of 1 S/m is wide enough for 3 mm.
 SMALL = ["--heart", "left_ventricle", "--spacing", "3", "--conductivity", "1"]

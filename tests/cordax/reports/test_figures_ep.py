@@ -8,7 +8,7 @@ from matplotlib.image import imread
 
 from cordax.reports.figures import electrophysiology as plot_ep
 from physio.electrophysiology.signals.ecg import LEADS
-from physio.electrophysiology.signals.singularities import Tip
+from physio.electrophysiology.signals.rotors import Tip
 
 T = np.arange(0.0, 600.0, 2.0)
 PX, DPI = 10, 254  # pixels a millimetre at this resolution

@@ -42,7 +42,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return report.html(example())
+    return report.render(example())
 
 
 def requests(addresses: list[str]) -> list[str]:
@@ -143,7 +143,7 @@ def test_it_says_what_a_report_must_say(page):
 
 
 def test_the_same_data_make_the_same_page(page):
-    assert report.html(example()) == page
+    assert report.render(example()) == page
 
 
 def test_empty_parts_leave_their_section_out():
@@ -155,7 +155,7 @@ def test_empty_parts_leave_their_section_out():
         identifiability=(),
         assumptions=(),
     )
-    page = report.html(replace(bare, diagnostics=()))
+    page = report.render(replace(bare, diagnostics=()))
     for key in ("waveforms", "loops", "whatifs", "identifiability", "assumptions"):
         assert f'id="{key}"' not in page
     assert 'id="observations"' in page
@@ -163,7 +163,7 @@ def test_empty_parts_leave_their_section_out():
 
 def test_text_of_a_record_cannot_become_markup():
     data = replace(example(), title="<script>alert(1)</script>", patient={"<b>": "&"})
-    page = report.html(data)
+    page = report.render(data)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
 

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from learned.terms.clamp import ClampRecord, followed, gate_from_clamp
 from learned.terms.ion_channel import COEFFICIENTS, Gated, LearnedGate
-from learned.terms.voltage_clamp import ClampRecord, followed, gate_from_clamp
 from physio import get, parameters
 from physio.electrophysiology.cells import (
     MitchellSchaeffer2003,

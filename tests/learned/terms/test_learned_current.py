@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from learned.blocks.ranges import Range
+from learned.terms.clamp import followed
 from learned.terms.ion_channel import (
     LearnedCurrent,
     LearnedGate,
@@ -15,7 +16,6 @@ from learned.terms.ion_channel import (
     with_current,
 )
 from learned.terms.residual import neural_residual
-from learned.terms.voltage_clamp import followed
 from learned.training.loop import Stage, train
 from physio import march
 from physio.electrophysiology.cells import pace, rush_larsen, ten_tusscher_2006

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from physio.electrophysiology.signals import phase as ph
-from physio.electrophysiology.signals import singularities
+from physio.electrophysiology.signals import rotors
 
 TURN = 2.0 * np.pi
 
@@ -74,14 +74,14 @@ def test_total_winding_on_a_closed_surface_is_zero():
         phase = np.arctan2(nodes[:, 1], nodes[:, 0]) + noise * rng.normal(
             size=len(nodes)
         )
-        charge = np.asarray(singularities.charges(phase, triangles))
+        charge = np.asarray(rotors.charges(phase, triangles))
         assert charge.any() and charge.sum() == 0
     assert np.abs(charge).sum() > 50
     # broken: one charged triangle seen from inside
     flipped = triangles.copy()
     which = np.flatnonzero(charge)[0]
     flipped[which] = flipped[which][::-1]
-    assert int(singularities.charges(phase, flipped).sum()) == -2 * charge[which]
+    assert int(rotors.charges(phase, flipped).sum()) == -2 * charge[which]
 
 
 def test_the_poles_of_a_sphere_are_found_within_an_edge():
@@ -92,7 +92,7 @@ def test_the_poles_of_a_sphere_are_found_within_an_edge():
     ].T
     axis = np.cross(aside, third)
     phase = np.arctan2(nodes @ third, nodes @ aside)
-    found = singularities.singularities(phase, triangles, nodes)
+    found = rotors.singularities(phase, triangles, nodes)
     order = np.argsort(found.position @ axis)
     edge = np.linalg.norm(nodes[triangles[:, 0]] - nodes[triangles[:, 1]], axis=1).max()
     ends = np.array([-axis, axis])
@@ -109,9 +109,7 @@ def test_a_spiral_on_a_grid_has_its_place_and_chirality(turning):
     radius, angle = np.hypot(*away.T), np.arctan2(away[:, 1], away[:, 0])
     # the front angle = turning * t + ..., an Archimedean spiral of 12 mm pitch
     phase = turning * angle * -1.0 - TURN * radius / 12.0
-    found = singularities.singularities(
-        phase, singularities.grid_loops((nx, ny)), nodes
-    )
+    found = rotors.singularities(phase, rotors.grid_loops((nx, ny)), nodes)
     assert len(found.charge) == 1
     # a front that turns counter-clockwise is one whose phase falls counter-clockwise
     assert found.charge[0] == -turning
@@ -121,13 +119,13 @@ def test_a_spiral_on_a_grid_has_its_place_and_chirality(turning):
 
 
 def test_unknown_phases_and_whole_turns_make_no_singularity():
-    loops = singularities.grid_loops((3, 3))
+    loops = rotors.grid_loops((3, 3))
     assert loops.shape == (4, 4)
     phase = np.linspace(0.0, 1.0, 9)
-    assert not singularities.charges(phase + TURN * np.arange(9), loops).any()
+    assert not rotors.charges(phase + TURN * np.arange(9), loops).any()
     phase[4] = np.nan
-    assert not singularities.charges(phase, loops).any()
-    none = singularities.singularities(phase, loops, np.zeros((9, 3)))
+    assert not rotors.charges(phase, loops).any()
+    none = rotors.singularities(phase, loops, np.zeros((9, 3)))
     assert none.position.shape == (0, 3)
     np.testing.assert_allclose(ph.wrap(np.array([np.pi, -np.pi])), [np.pi, -np.pi])
 
@@ -175,16 +173,16 @@ def test_filaments_in_a_volume(kind):
     if kind == "voxels":
         nodes = np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij"), -1)
         index = nodes.reshape(-1, 3).astype(np.int32)
-        nodes, faces = index.astype(float), singularities.voxel_faces(index)
+        nodes, faces = index.astype(float), rotors.voxel_faces(index)
         assert len(faces.cells) == (n - 1) ** 3
         assert len(faces.loops) == 3 * n * (n - 1) ** 2
     else:
         nodes, tetra = tetra_box(n, 1.0)
-        faces = singularities.tetra_faces(tetra)
+        faces = rotors.tetra_faces(tetra)
         assert len(faces.cells) == 6 * (n - 1) ** 3
         nodes = nodes.astype(float)
     straight, ring = (
-        singularities.filaments(p, faces, nodes) for p in straight_and_ring(nodes)
+        rotors.filaments(p, faces, nodes) for p in straight_and_ring(nodes)
     )
     assert straight.closed == (False,)
     points = straight.points[straight.lines[0]]
@@ -203,19 +201,13 @@ def test_filaments_in_a_volume(kind):
 
 def test_as_much_enters_a_cell_as_leaves_it():
     nodes, tetra = tetra_box(5, 1.0)
-    faces = singularities.tetra_faces(tetra)
+    faces = rotors.tetra_faces(tetra)
     phase = TURN * np.random.default_rng(1).random(len(nodes))
-    flux = (
-        np.asarray(singularities.charges(phase, faces.loops))[faces.cells]
-        * faces.outward
-    )
+    flux = np.asarray(rotors.charges(phase, faces.loops))[faces.cells] * faces.outward
     assert np.abs(flux).sum() > 100 and not flux.sum(axis=1).any()
     # broken: one face counted the wrong way round
     wrong = dataclasses.replace(faces, outward=faces.outward * [1, 1, 1, -1])
-    flux = (
-        np.asarray(singularities.charges(phase, wrong.loops))[wrong.cells]
-        * wrong.outward
-    )
+    flux = np.asarray(rotors.charges(phase, wrong.loops))[wrong.cells] * wrong.outward
     assert flux.sum(axis=1).any()
 
 
@@ -232,18 +224,16 @@ def test_tips_are_followed_through_a_gap_and_apart_from_each_other():
         where = np.array([place for place, _ in rows])
         sign = np.array([charge for _, charge in rows])
         frames.append(singularities.Singularities(where, sign, np.arange(len(rows))))
-    tips = singularities.track(t, frames, reach=1.0, gap=1)
+    tips = rotors.track(t, frames, reach=1.0, gap=1)
     assert [tip.charge for tip in tips] == [1, -1]
     assert [tip.lifetime for tip in tips] == [39.0, 29.0]
     assert len(tips[0].t) == 39
     assert tips[0].path_length == pytest.approx(39 * 0.4, rel=5e-3)  # chords
     assert tips[0].meander == pytest.approx(2.0, rel=0.05)
-    assert (
-        len(singularities.track(t, frames, reach=1.0, gap=0)) == 3
-    )  # broken by the gap
-    assert len(singularities.track(t, frames, reach=0.1)) > 39
+    assert len(rotors.track(t, frames, reach=1.0, gap=0)) == 3  # broken by the gap
+    assert len(rotors.track(t, frames, reach=0.1)) > 39
     with pytest.raises(ValueError, match="5 times, 40 frames"):
-        singularities.track(t[:5], frames, reach=1.0)
+        rotors.track(t[:5], frames, reach=1.0)
 
 
 def test_dominant_frequency_between_bins_and_regularity():
@@ -265,8 +255,8 @@ def test_dominant_frequency_between_bins_and_regularity():
 
 def test_phases_keep_single_precision_and_can_be_vmapped():
     v = jnp.asarray(np.random.default_rng(3).normal(size=(2, 64, 9)), jnp.float32)
-    loops = singularities.grid_loops((3, 3))
-    charge = jax.vmap(lambda x: singularities.charges(ph.delay_phase(x, 3), loops))(v)
+    loops = rotors.grid_loops((3, 3))
+    charge = jax.vmap(lambda x: rotors.charges(ph.delay_phase(x, 3), loops))(v)
     assert charge.shape == (2, 61, 4) and charge.dtype == jnp.int32
     assert ph.hilbert_phase(v[0]).phase.dtype == jnp.float32
     assert ph.delay_phase(v[0], 3).dtype == jnp.float32

@@ -6,7 +6,7 @@ import pytest
 from benchmarks import reentry
 from physio.electrophysiology.anatomy.shapes import Ring
 from physio.electrophysiology.tissue.lesions import ablate
-from physio.electrophysiology.tissue.run import Record, run
+from physio.electrophysiology.tissue.recording import Record, run
 
 LENGTH = 100.0
 

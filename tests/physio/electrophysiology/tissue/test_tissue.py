@@ -25,7 +25,7 @@ from physio.electrophysiology.tissue.monodomain import (
     discretise,
 )
 from physio.electrophysiology.tissue.pacing import Pacing, stimulate, within
-from physio.electrophysiology.tissue.run import Record, activation_map, run
+from physio.electrophysiology.tissue.recording import Record, activation_map, run
 from physio.parameters import replace
 from physio.simulate import march
 

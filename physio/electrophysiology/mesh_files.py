@@ -6,6 +6,7 @@ by their usual names (``REGION``, ``FIBRE``, ``SHEET``); every other field is ke
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from physio.electrophysiology import (
+    mesh_gmsh,
+    mesh_surfaces,
+    mesh_xdmf,
+    opencarp,
+    vtkhdf,
+)
 from physio.electrophysiology import mesh_libraries as libraries
-from physio.electrophysiology import opencarp, vtkhdf
 from physio.electrophysiology.mesh import Mesh
 from physio.electrophysiology.mesh_memory import refuse_too_large
-from physio.electrophysiology.mesh_raw import RawMesh
+from physio.electrophysiology.mesh_raw import Damaged, NotUnderstood, RawMesh
+from physio.electrophysiology.mesh_stated import Stated, stated
 from physio.electrophysiology.mesh_units import to_mm
 from physio.files import replacing
 
@@ -25,12 +33,18 @@ from physio.files import replacing
 REGION = ("region", "regions", "region_id", "regionid", "elemtag", "elemtags")
 REGION += ("gmsh:physical", "medit:ref", "cellentityids", "material", "material_id")
 REGION += ("materialid", "tag", "tags", "tissue", "label", "labels", "cell_tags")
+REGION += ("cell tags", "meshtags", "mesh_tags")
 FIBRE = ("fibre", "fiber", "fibres", "fibers", "lon", "f0", "f", "fibre_direction")
 FIBRE += ("fiber_direction", "fiber_directions", "fibers_longitudinal", "fibre_axis")
 SHEET = ("sheet", "sheets", "s0", "s", "sheet_direction", "fibers_sheet", "trans")
 _USED = ("tetra", "triangle", "line")
+_HOLLOW = ("vertex", "poly-vertex", "empty")
 _SURFACES = (".vtp", ".ply", ".stl")
-READABLE = (*libraries.MESHIO, ".vtp", ".vtk", ".vtkhdf", *opencarp.SUFFIXES)
+READABLE = (".vtu", ".msh", ".xdmf", ".ply", ".stl", ".vtp", ".vtk", ".vtkhdf", ".pvtu")
+READABLE += (".pvtp", *opencarp.SUFFIXES)
+#: Files that hold images: ``images`` reads the first three.
+IMAGES = (".nii", ".nii.gz", ".vti", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img")
+IMAGES += (".dcm", ".mgz", ".tif", ".tiff", ".seg.nrrd", ".gipl")
 WRITABLE = (".vtu", ".vtkhdf", *_SURFACES, *opencarp.SUFFIXES)
 
 
@@ -61,14 +75,15 @@ def read(
         if file.stat().st_size == 0:
             raise ValueError(f"{file} is empty. Copy or export it again.")
     refuse_too_large(list(files.values()), suffix)
-    raw = _read_raw(path, suffix)
+    raw, promised = _read_raw(path, suffix)
     raw = _kept(raw, keep, path)
     points = np.asarray(raw.points, dtype=np.float64)
     if points.shape[1] == 2:
         points = np.pad(points, ((0, 0), (0, 1)))
-    points, unit, note = to_mm(points, unit, raw.unit, path)
+    points, unit, note = to_mm(points, unit, raw.unit, path, raw.blocks)
     names = {"region": region, "fibre": fibre, "sheet": sheet}
-    return _assembled(raw, points, names, unit, note, path)
+    found = _assembled(raw, points, names, unit, note, path)
+    return replace(found, stated=asdict(promised))
 
 
 def write(mesh: Mesh, path: str | Path) -> None:
@@ -120,6 +135,8 @@ def _suffix(path: Path) -> str:
         return ".pts"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
+    if path.name.lower().endswith(IMAGES):
+        raise NotUnderstood(_image(path, "by its name"))
     if suffix not in READABLE or path.is_dir():
         raise ValueError(
             f"{path} is not a mesh by its name: meshes are {', '.join(READABLE)}. "
@@ -128,33 +145,90 @@ def _suffix(path: Path) -> str:
     return suffix
 
 
-def _read_raw(path: Path, suffix: str) -> RawMesh:
-    if suffix in opencarp.SUFFIXES:
-        return opencarp.read(path)
-    readers: dict[str, Callable[[Path], RawMesh]] = {
-        ".vtp": libraries.read_vtk,
-        ".vtk": libraries.read_vtk,
-        ".vtkhdf": vtkhdf.read,
-    }
-    try:
-        raw = readers.get(suffix, libraries.read_meshio)(path)
-    except MemoryError:
-        raise
-    # the readers of other people's files raise anything, SystemExit included
-    except (Exception, SystemExit) as error:
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(
-            f"{path} cannot be read as {suffix}: {why.rstrip('.')}; it is truncated, "
-            f"or not what its name says{_looks_like(path)}."
-        ) from error
+def _image(path: Path, what: str) -> str:
+    said = f"{path} is an image ({what}), not a mesh. "
+    if path.name.lower().endswith((".nii", ".nii.gz", ".vti", ".vtk")):
+        return (
+            f"{said}Its labels become voxels: cordax ep run {path} -o OUT. (Or save it "
+            "as NIfTI, .nii.gz, from ParaView or 3D Slicer.)"
+        )
+    return (
+        f"{said}Save its label map as NIfTI (.nii.gz), e.g. from 3D Slicer, and type: "
+        f"cordax ep run {path.stem}.nii.gz -o OUT"
+    )
+
+
+_READERS: dict[str, Callable[[Path], RawMesh | None]] = {
+    ".vtkhdf": vtkhdf.read, ".msh": mesh_gmsh.read, ".xdmf": mesh_xdmf.read,
+    ".ply": mesh_surfaces.read_ply, ".stl": mesh_surfaces.read_stl,
+}  # fmt: skip
+
+
+def _read_raw(path: Path, suffix: str) -> tuple[RawMesh, Stated]:
+    """The file's content, and what it states of itself, counted apart."""
+    carp = suffix in opencarp.SUFFIXES
+    raw = opencarp.read(path) if carp else _understood(path, suffix)
+    file = opencarp.stem(path).with_name(f"{opencarp.stem(path).name}{suffix}")
+    promised = stated(file if carp else path, suffix)
+    _all_of_it(raw, promised, path, suffix)
     highest = max((int(c.max(initial=-1)) for _, c in raw.blocks), default=-1)
     if highest >= len(raw.points):
         raise ValueError(
-            f"{path} names the point {highest} and holds {len(raw.points)}: it is "
+            f"{path} names the node {highest} and holds {len(raw.points)}: it is "
             "truncated or damaged."
         )
     raw.unit = raw.unit or _stated_unit(path)
-    return raw
+    return raw, promised
+
+
+def _understood(path: Path, suffix: str) -> RawMesh:
+    try:
+        raw = _READERS.get(suffix, libraries.read_vtk)(path)
+        return libraries.read_meshio(path) if raw is None else raw
+    except MemoryError:
+        raise
+    except libraries.IsImage as image:
+        raise NotUnderstood(_image(path, image.what)) from None
+    except NotUnderstood as error:
+        raise NotUnderstood(
+            f"{path} is not understood: {str(error).rstrip('.')}."
+        ) from None
+    # the readers of other people's files raise anything, SystemExit included
+    except (Exception, SystemExit) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        said = f"{path} cannot be read as {suffix}: {why.rstrip('.')}"
+        if isinstance(error, Damaged) or _is_damage(path, error):
+            said += f"; it is truncated, or not what its name says{_looks_like(path)}"
+        else:
+            said += ". Open it where it was made, e.g. in ParaView, and save it as .vtu"
+        raise ValueError(f"{said}.") from error
+
+
+def _is_damage(path: Path, error: BaseException) -> bool:
+    """Whether another kind of file bears this name, or HDF5 finds it cut short."""
+    looks, suffix = _looks_like(path), path.suffix.lower()
+    xml = {".vtu": "VTK UnstructuredGrid", ".vtp": "VTK PolyData"}
+    own = xml.get(suffix, {".vtkhdf": "HDF5"}.get(suffix, suffix))
+    if suffix == ".vtkhdf" and isinstance(error, OSError):
+        return True
+    return bool(looks) and f"content is {own})" not in looks
+
+
+def _all_of_it(raw: RawMesh, promised: Stated, path: Path, suffix: str) -> None:
+    """No reader returns less than the file states."""
+    points = len(raw.points)
+    lost = [
+        f"{wanted} {name} and {got} were read"
+        for name, wanted, got in (
+            ("points", promised.points, points), ("cells", promised.cells, raw.n_cell),
+        )
+        if wanted is not None and got < wanted
+    ]  # fmt: skip
+    if lost:
+        raise ValueError(
+            f"{path} states {', '.join(lost)}: it is truncated, or holds what is not "
+            "understood. Open it where it was made and save it as .vtu."
+        )
 
 
 def _looks_like(path: Path) -> str:
@@ -181,16 +255,18 @@ def _kept(raw: RawMesh, keep: str | Sequence[str] | None, path: Path) -> RawMesh
     unknown = [kind for kind in wanted if kind not in _USED]
     if unknown:
         raise ValueError(f"keep takes {', '.join(_USED)}; got {unknown[0]!r}.")
-    ignored = ("vertex", "vertices")
-    kinds = sorted({kind for kind, corners in raw.blocks if len(corners)})
-    others = [k for k in kinds if k not in _USED and k not in ignored]
-    if not set(kinds) & set(wanted) or (others and keep is None):
-        held = ", ".join(kinds) or "no elements"
-        usable = [k for k in _USED if k in kinds]
-        todo = f"pass keep={usable[0]!r} to drop the others" if usable else "remesh it"
+    counts: dict[str, int] = {}
+    for kind, corners in raw.blocks:
+        if len(corners):
+            counts[kind] = counts.get(kind, 0) + len(corners)
+    others = [k for k in counts if k not in _USED and k not in _HOLLOW]
+    if not set(counts) & set(wanted) or (others and keep is None):
+        held = ", ".join(f"{kind} ({n})" for kind, n in sorted(counts.items()))
         raise ValueError(
-            f"Tissue needs tetrahedra, triangles or lines; {path} holds {held}. "
-            f"Convert it, or {todo}."
+            f"Tissue needs tetrahedra, triangles or lines; {path} holds "
+            f"{held or 'no elements'}. Cut them into these where it was made "
+            "(ParaView: Tetrahedralize, or Triangulate for a surface; gmsh: "
+            "Mesh.ElementOrder = 1, no recombining), and save it as .vtu."
         )
     blocks, data = [], {name: [] for name in raw.cell_data}
     for kind in _USED:
@@ -200,7 +276,7 @@ def _kept(raw: RawMesh, keep: str | Sequence[str] | None, path: Path) -> RawMesh
         blocks.append((kind, np.concatenate([raw.blocks[k][1] for k in mine])))
         for name, parts in raw.cell_data.items():
             data[name].append(np.concatenate([parts[k] for k in mine]))
-    left = [k for k in kinds if k not in wanted]
+    left = [kind for kind in sorted(counts) if kind not in wanted]
     notes = [*raw.notes, *([f"Left out: {', '.join(left)}."] if left else [])]
     return RawMesh(raw.points, blocks, raw.point_data, data, raw.unit, notes=notes)
 
@@ -272,17 +348,31 @@ def _regions(cells: dict, given: str | None, path: Path) -> dict[str, np.ndarray
         if given is not None:
             raise KeyError(_no_field(path, given, list(cells)))
         return {}
-    regions = {}
-    for kind, values in cells.pop(name).items():
-        values = np.asarray(values).reshape(len(values), -1)
-        whole = values.shape[1] == 1 and (values == np.rint(values)).all()
-        if not whole:
-            raise ValueError(
-                f"The regions {name!r} of {path} are not whole numbers, one per "
-                "element. Name another field with region=."
-            )
-        regions[kind] = values[:, 0].astype(np.int32)
-    return regions
+    return {
+        kind: _whole(np.asarray(values), name, path)
+        for kind, values in _present(cells.pop(name)).items()
+    }
+
+
+def _whole(values: np.ndarray, name: str, path: Path) -> np.ndarray:
+    """Region numbers as whole numbers of 64 bits, each as the file has it."""
+    values = values.reshape(len(values), -1)
+    if values.dtype.kind not in "iub":
+        # a tag that covers a part of the mesh only: the rest has none
+        values = np.where(np.isnan(values), 0.0, values)
+    if values.shape[1] != 1 or (values != np.rint(values)).any():
+        raise ValueError(
+            f"The regions {name!r} of {path} are not whole numbers, one per element. "
+            "Name another field: --region-field NAME"
+        )
+    largest = float(np.abs(values.astype(np.float64)).max(initial=0.0))
+    limit = 2.0**63 if values.dtype.kind in "iub" else 2.0**53
+    if largest >= limit:
+        raise ValueError(
+            f"The regions {name!r} of {path} reach {largest:.20g}, which no whole "
+            "number of 64 bits holds exactly. Number them anew where it was made."
+        )
+    return values[:, 0].astype(np.int64)
 
 
 def _vectors(cells: dict, given: str | None, usual: tuple[str, ...]) -> dict | None:

@@ -1,0 +1,171 @@
+"""What a mesh file says it holds, counted without its reader.
+
+Only headers and first lines are looked at, never the arrays that the readers decode:
+a reader that returns less than its file states is found by comparing the two.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+_HEAD = 1 << 16
+
+
+@dataclass(frozen=True)
+class Stated:
+    """Points, cells and pieces that a file states; None where it does not say."""
+
+    points: int | None = None
+    cells: int | None = None
+    pieces: int = 1
+
+
+def stated(path: Path, suffix: str) -> Stated:
+    """What the file at ``path`` states; of openCARP, the file of that suffix."""
+    return _COUNTERS.get(suffix, _nothing)(path)
+
+
+def _nothing(path: Path) -> Stated:
+    return Stated()
+
+
+def _vtk_xml(path: Path) -> Stated:
+    """The sums over all pieces of a .vtu or .vtp."""
+    kinds = rb"NumberOf(Points|Cells|Verts|Lines|Strips|Polys)\s*=\s*[\"'](\d+)[\"']"
+    points = cells = pieces = 0
+    for piece in re.findall(rb"<Piece\s[^>]*>", path.read_bytes()):
+        numbers = {name: int(n) for name, n in re.findall(kinds, piece)}
+        points += numbers.pop(b"Points", 0)
+        cells += sum(numbers.values())
+        pieces += 1
+    return Stated(points, cells, pieces) if pieces else Stated()
+
+
+def _vtk_parallel(path: Path) -> Stated:
+    """The sums over the files that a .pvtu or .pvtp names."""
+    sources = re.findall(
+        rb"<Piece\s[^>]*Source\s*=\s*[\"']([^\"']+)", path.read_bytes()
+    )
+    points = cells = pieces = 0
+    for source in sources:
+        part = path.parent / source.decode()
+        if not part.exists():
+            return Stated()
+        found = _vtk_xml(part)
+        points += found.points or 0
+        cells += found.cells or 0
+        pieces += found.pieces
+    return Stated(points, cells, pieces)
+
+
+def _vtk_legacy(path: Path) -> Stated:
+    data = path.read_bytes()
+    points = re.search(rb"(?i)(?:^|\n)POINTS\s+(\d+)", data)
+    words = (
+        rb"(?i)(?:^|\n)(CELLS|VERTICES|LINES|POLYGONS|TRIANGLE_STRIPS)\s+(\d+)\s+\d+"
+    )
+    found = re.findall(words, data)
+    version = re.match(rb"# vtk DataFile Version (\d+)\.(\d+)", data)
+    offsets = version and (int(version[1]), int(version[2])) >= (5, 0)
+    # since 5.0 the first number is that of the offsets, one more than the cells
+    cells = sum(max(int(n) - bool(offsets), 0) for _, n in found)
+    return Stated(int(points[1]) if points else None, cells if found else None)
+
+
+def _gmsh(path: Path) -> Stated:
+    data = path.read_bytes()
+    points = re.search(rb"\$(?:Parametric)?Nodes\r?\n([^\n]*)", data)
+    start = re.search(rb"\$Elements\r?\n", data)
+    version = re.match(rb"\$MeshFormat\r?\n(\S+) (\d)", data)
+    if not (version and points and start):
+        return Stated()
+    newer = version[1].startswith(b"4")
+    if version[2] == b"1" and newer:
+        place, here = points.start(1) + 8, start.end() + 8
+        numbers = [int.from_bytes(data[k : k + 8], "little") for k in (place, here)]
+        return Stated(*numbers)
+    column = 1 if newer else 0
+    rows = points[1].split(), data[start.end() :].split(b"\n", 1)[0].split()
+    if any(len(row) <= column for row in rows):
+        return Stated()
+    return Stated(int(rows[0][column]), int(rows[1][column]))
+
+
+def _ply(path: Path) -> Stated:
+    with open(path, "rb") as file:
+        head = file.read(_HEAD).split(b"end_header")[0]
+    found = {n: int(k) for n, k in re.findall(rb"\nelement (\w+) (\d+)", head)}
+    cells = sum(found.get(name, 0) for name in (b"face", b"edge", b"tristrips"))
+    return Stated(found.get(b"vertex"), cells)
+
+
+def _stl(path: Path) -> Stated:
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        head = file.read(84)
+    count = int.from_bytes(head[80:84], "little")
+    if len(head) == 84 and size == 84 + 50 * count:
+        return Stated(None, count)
+    data = path.read_bytes()
+    solids = len(re.findall(rb"(?m)^\s*solid\b", data))
+    return Stated(None, len(re.findall(rb"(?m)^\s*facet\b", data)), max(solids, 1))
+
+
+def _vtkhdf(path: Path) -> Stated:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            root = file["VTKHDF"]
+            assert isinstance(root, h5py.Group)
+            if "Steps" in root:
+                return Stated()
+            groups = [root] if "NumberOfCells" in root else [*root.values()]
+            groups = [g for g in groups if isinstance(g, h5py.Group)]
+            cells = sum(int(g["NumberOfCells"][()].sum()) for g in groups
+                        if "NumberOfCells" in g)  # fmt: skip
+            parts = root["NumberOfPoints"][()]
+            return Stated(int(parts.sum()), cells, len(parts))
+    except (OSError, KeyError, AssertionError, TypeError, AttributeError):
+        return Stated()
+
+
+def _opencarp(path: Path) -> Stated:
+    """The lines of .pts and .elem, less their headers."""
+    counts = []
+    for suffix in (".pts", ".elem"):
+        lines = path.with_suffix(suffix).read_bytes().split(b"\n")
+        full = [k for k, line in enumerate(lines) if line.strip()]
+        header = bool(full) and len(lines[full[0]].split()) == 1
+        counts.append(len(full) - header)
+    return Stated(*counts)
+
+
+def _xdmf(path: Path) -> Stated:
+    """Of the first grid that has points of its own."""
+    try:
+        root = ElementTree.parse(path).getroot()
+    except ElementTree.ParseError:
+        return Stated()
+    for grid in root.iter():
+        if grid.tag.rpartition("}")[2] != "Grid":
+            continue
+        parts = {child.tag.rpartition("}")[2]: child for child in grid}
+        if "Topology" in parts and "Geometry" in parts:
+            item = parts["Geometry"].find("DataItem")
+            shape = "" if item is None else item.get("Dimensions", "")
+            cells = parts["Topology"].get("NumberOfElements", "").split()
+            return Stated(
+                int(shape.split()[0]) if shape.split() else None,
+                int(cells[0]) if len(cells) == 1 else None,
+            )
+    return Stated()
+
+
+_COUNTERS: dict[str, Callable[[Path], Stated]] = {
+    ".vtu": _vtk_xml, ".vtp": _vtk_xml, ".pvtu": _vtk_parallel, ".pvtp": _vtk_parallel,
+    ".vtk": _vtk_legacy, ".msh": _gmsh, ".ply": _ply, ".stl": _stl, ".xdmf": _xdmf,
+    ".vtkhdf": _vtkhdf, ".pts": _opencarp, ".elem": _opencarp, ".lon": _opencarp,
+}  # fmt: skip

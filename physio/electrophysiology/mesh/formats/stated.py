@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 _HEAD = 1 << 16
@@ -118,17 +119,16 @@ def _vtkhdf(path: Path) -> Stated:
 
     try:
         with h5py.File(path, "r") as file:
-            root = file["VTKHDF"]
-            assert isinstance(root, h5py.Group)
+            root: Any = file["VTKHDF"]
             if "Steps" in root:
                 return Stated()
-            groups = [root] if "NumberOfCells" in root else [*root.values()]
-            groups = [g for g in groups if isinstance(g, h5py.Group)]
-            cells = sum(int(g["NumberOfCells"][()].sum()) for g in groups
-                        if "NumberOfCells" in g)  # fmt: skip
+            names = ("Vertices", "Lines", "Polygons", "Strips")
+            poly = [root[name] for name in names if name in root]
+            groups = [root] if "NumberOfCells" in root else poly
+            cells = sum(int(group["NumberOfCells"][()].sum()) for group in groups)
             parts = root["NumberOfPoints"][()]
             return Stated(int(parts.sum()), cells, len(parts))
-    except (OSError, KeyError, AssertionError, TypeError, AttributeError):
+    except (OSError, KeyError):
         return Stated()
 
 

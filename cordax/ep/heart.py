@@ -113,7 +113,8 @@ def build(settings: Settings, free: float) -> Heart:
     missing fibres, and where no tissue is left.
     """
     if settings.heart:
-        geometry, notes = _conducting(_made(settings, free), settings)
+        made: Any = _made(settings, free)
+        geometry, notes = _conducting(made, settings)
         unit = "mm, as generated"
     elif images.is_image(Path(settings.file)):
         geometry, notes, unit = _imaged(settings, free)
@@ -271,7 +272,7 @@ def _tissue(mesh: Mesh) -> Mesh:
     inside = np.zeros(mesh.n_node, bool)
     for kind in mesh.tissue:
         inside[mesh.elements[kind]] = True
-    keep = {kind: inside[e].all(axis=1) for kind, e in mesh.elements.items()}
+    keep = {k: np.all(inside[e], axis=-1) for k, e in mesh.elements.items()}
     return mesh.only(keep).without_unused_nodes()
 
 
@@ -349,7 +350,11 @@ def _like_fibres(geometry: Mesh | Voxels) -> str:
             n: next(iter(g.values())) for n, g in geometry.cell_fields.items() if g
         }
         fields = geometry.point_fields | cells
-    threes = [n for n, v in fields.items() if np.ndim(v) == 2 and np.shape(v)[1] == 3]
+    threes = [
+        name
+        for name, values in fields.items()
+        if np.shape(values)[1:] == (3,) and "normal" not in name.lower()
+    ]
     if not threes:
         return ""
     return (

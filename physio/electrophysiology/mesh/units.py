@@ -100,7 +100,9 @@ def choose(
                 "another of these."
             )
         other = f"; the file says {stated}" if stated not in ("", unit) else ""
-        return unit, f"{unit}, as given{other}"
+        mm = size.across * MM_PER[unit]
+        odd = "" if _within(mm, _ABSURD) else f"; {mm:.3g} mm across is no heart's size"
+        return unit, f"{unit}, as given{other}{odd}"
     if stated in MM_PER:
         mm = size.across * MM_PER[stated]
         # openCARP: some write millimetres all the same; images: headers are wrong

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import SupportsInt
 
 import numpy as np
 
@@ -62,27 +63,27 @@ class _Stream:
                 raise Damaged(f"{name} holds something that is not a number") from None
             self.values = text
 
-    def take(self, count: int, kind: str) -> np.ndarray:
-        count = int(count)
+    def take(self, count: SupportsInt, kind: str) -> np.ndarray:
+        number = int(count)
         if self.binary:
             size = np.dtype(f"{self.order}{kind}").itemsize
-            end = self.place + count * size
+            end = self.place + number * size
             self._within(end <= len(self.content))
             part = np.frombuffer(self.content[self.place : end], self.order + kind)
         else:
-            end = self.place + count
+            end = self.place + number
             self._within(end <= len(self.values))
             part = self.values[self.place : end]
         self.place = end
         return part.astype(np.float64 if kind == "f8" else np.int64)
 
-    def ints(self, count: int) -> np.ndarray:
+    def ints(self, count: SupportsInt) -> np.ndarray:
         return self.take(count, "i4")
 
-    def sizes(self, count: int) -> np.ndarray:
+    def sizes(self, count: SupportsInt) -> np.ndarray:
         return self.take(count, "u8")
 
-    def reals(self, count: int) -> np.ndarray:
+    def reals(self, count: SupportsInt) -> np.ndarray:
         return self.take(count, "f8")
 
     def _within(self, fits: bool) -> None:

@@ -163,6 +163,8 @@ def rows(outcome: Outcome) -> list[tuple[str, str]]:
 
 def size_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
     """The size of the tissue and the unit of its file, in words."""
+    if "size_mm" not in figures:
+        return []
     size = " x ".join(number(x) for x in figures["size_mm"])
     parts = [
         f"{number(figures[key])} {unit}"

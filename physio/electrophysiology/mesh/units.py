@@ -172,9 +172,8 @@ def _within(value: float, limits: tuple[float, float]) -> bool:
 
 
 def _asked(size: Size) -> str:
-    """Every unit with the size it makes, as options to type."""
-    options = [
-        f"--unit {unit} ({size.across * mm:.3g} mm across)"
-        for unit, mm in MM_PER.items()
-    ]
-    return f"Type one of {', '.join(options)}"
+    """What to type, and the size that every unit makes."""
+    sizes = ", ".join(
+        f"{unit} ({size.across * mm:.3g} mm across)" for unit, mm in MM_PER.items()
+    )
+    return f"Type --unit mm on the command line, or what else it is: {sizes}"

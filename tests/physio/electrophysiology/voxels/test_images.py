@@ -62,7 +62,7 @@ def test_the_users_unit_acts_and_the_file_s_is_told(tmp_path):
     # millimetres said, micrometres meant
     large = AFFINE * [[1000], [1000], [1000], [1]]
     file = nifti(tmp_path / "n.nii", MASK, large, unit="mm")
-    with pytest.raises(ValueError, match="would be 4e[+]04 mm.* --unit um .40 mm"):
+    with pytest.raises(ValueError, match="would be 4e[+]04 mm.* um .40 mm across"):
         voxels(file)
     assert voxels(file, "um")[0].volume / 1000.0 == pytest.approx(VOLUME)
     assert "no heart's size" in voxels(file, "mm")[1]

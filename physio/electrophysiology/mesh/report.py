@@ -8,6 +8,7 @@ from physio.electrophysiology.mesh import geometry
 from physio.electrophysiology.mesh.check import check
 from physio.electrophysiology.mesh.mesh import Mesh
 
+_MOST_REGIONS = 200
 _MM3_PER_ML = 1000.0
 _MM2_PER_CM2 = 100.0
 _SIZES = {
@@ -41,6 +42,7 @@ def figures(mesh: Mesh) -> dict[str, Any]:
         "fibres": sorted(mesh.fibres),
         "sheets": sorted(mesh.sheets),
         "fields": sorted([*mesh.point_fields, *mesh.cell_fields]),
+        "like_regions": _like_regions(mesh),
         "edge_mm": _edge_lengths(mesh),
         "dihedral_deg": _angles(mesh),
         "notes": list(mesh.notes),
@@ -83,6 +85,12 @@ def as_text(found: dict[str, Any]) -> str:
         )
     lines.append(f"fibres: {', '.join(found['fibres']) or 'none'}")
     lines.append(f"other fields: {', '.join(found['fields']) or 'none'}")
+    if found["like_regions"]:
+        named = " or ".join(found["like_regions"])
+        lines.append(
+            f"no regions were recognised; if they are in {named}: --region-field "
+            f"{found['like_regions'][0]}"
+        )
     lines += found["notes"]
     lines += [f"problem: {problem}" for problem in found["problems"]]
     return "\n".join(lines if found["problems"] else [*lines, "no problems"])
@@ -100,6 +108,19 @@ def _stated(found: dict[str, int | None]) -> list[str]:
     several = f" in {found['pieces']} pieces" if (found["pieces"] or 1) > 1 else ""
     numbers = " and ".join(known) or "no numbers"
     return [f"stated by the file, counted apart: {numbers}{several}"]
+
+
+def _like_regions(mesh: Mesh) -> list[str]:
+    """Fields of few whole numbers, where no region is known by its usual name."""
+    if any(values.any() for values in mesh.regions.values()):
+        return []
+    found = []
+    for name, group in mesh.cell_fields.items():
+        values = [np.asarray(group[kind]) for kind in mesh.tissue if kind in group]
+        whole = values and all(v.dtype.kind in "iu" and v.ndim == 1 for v in values)
+        if whole and 1 < len(np.unique(np.concatenate(values))) <= _MOST_REGIONS:
+            found.append(name)
+    return found
 
 
 def _total(mesh: Mesh, kind: str) -> float:

@@ -100,9 +100,7 @@ def choose(
                 "another of these."
             )
         other = f"; the file says {stated}" if stated not in ("", unit) else ""
-        mm = size.across * MM_PER[unit]
-        odd = "" if _within(mm, _ABSURD) else f"; {mm:.3g} mm across is no heart's size"
-        return unit, f"{unit}, as given{other}{odd}"
+        return unit, f"{unit}, as given{other}"
     if stated in MM_PER:
         mm = size.across * MM_PER[stated]
         # openCARP: some write millimetres all the same; images: headers are wrong
@@ -117,6 +115,15 @@ def choose(
         )
         return stated, f"{stated}, {said}"
     return infer(size, path)
+
+
+def doubt(across: float) -> list[str]:
+    """A warning where a given unit makes no heart of it; ``across`` in mm."""
+    if _within(across, _ABSURD):
+        return []
+    return [
+        f"{across:.3g} mm across is no heart's size: check the unit that was given."
+    ]
 
 
 def infer(size: Size, path: object) -> tuple[str, str]:

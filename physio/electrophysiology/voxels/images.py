@@ -14,7 +14,7 @@ import numpy as np
 
 from physio.electrophysiology.mesh.formats import libraries
 from physio.electrophysiology.mesh.formats.raw import NotUnderstood
-from physio.electrophysiology.mesh.units import MM_PER, Size, choose
+from physio.electrophysiology.mesh.units import MM_PER, Size, choose, doubt
 from physio.electrophysiology.voxels.voxelise import grid_over
 from physio.electrophysiology.voxels.voxels import Voxels, active
 from physio.units import PERCENT
@@ -66,7 +66,11 @@ class LabelImage:
         """
         found, note = choose(self.size, unit, self.unit, path, guard=True)
         scale = np.diag([MM_PER[found]] * 3 + [1.0])
-        return replace(self, affine=scale @ self.affine, unit="mm"), note
+        odd = doubt(self.size.across * MM_PER[found])
+        image = replace(
+            self, affine=scale @ self.affine, unit="mm", notes=(*self.notes, *odd)
+        )
+        return image, note
 
 
 def from_image(
@@ -296,7 +300,7 @@ def _vtk(path: Path, field: str | None) -> tuple[np.ndarray, np.ndarray, list[st
     """The labels (x, y, z), the affine and notes of VTK image data."""
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
-    found, notes = libraries.vtk_dataset(path), []
+    found, notes = libraries.vtk_dataset(path)
     if not found.IsA("vtkImageData"):
         raise NotUnderstood(f"{path} holds {found.GetClassName()}, not an image.")
     at_cells = libraries.vtk_fields(found.GetCellData(), notes)

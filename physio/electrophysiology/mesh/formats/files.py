@@ -6,7 +6,7 @@ by their usual names (``REGION``, ``FIBRE``, ``SHEET``); every other field is ke
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from physio.electrophysiology.mesh.formats.raw import Damaged, NotUnderstood, Ra
 from physio.electrophysiology.mesh.formats.stated import Stated, stated
 from physio.electrophysiology.mesh.memory import refuse_too_large
 from physio.electrophysiology.mesh.mesh import Mesh
-from physio.electrophysiology.mesh.units import to_mm
+from physio.electrophysiology.mesh.units import doubt, to_mm
 from physio.files import replacing
 
 #: Names of the regions in files, compared without case, the first found is taken.
@@ -80,10 +80,13 @@ def read(
     points = np.asarray(raw.points, dtype=np.float64)
     if points.shape[1] == 2:
         points = np.pad(points, ((0, 0), (0, 1)))
+    unit_given = unit is not None
     points, unit, note = to_mm(points, unit, raw.unit, path, raw.blocks)
     names = {"region": region, "fibre": fibre, "sheet": sheet}
     found = _assembled(raw, points, names, unit, note, path)
-    return replace(found, stated=asdict(promised))
+    odd = doubt(float(found.size.max())) if unit_given else []
+    told = {name: getattr(promised, name) for name in ("points", "cells", "pieces")}
+    return replace(found, stated=told, notes=(*found.notes, *odd))
 
 
 def write(mesh: Mesh, path: str | Path) -> None:
@@ -170,7 +173,7 @@ def _read_raw(path: Path, suffix: str) -> tuple[RawMesh, Stated]:
     raw = opencarp.read(path) if carp else _understood(path, suffix)
     file = opencarp.stem(path).with_name(f"{opencarp.stem(path).name}{suffix}")
     promised = stated(file if carp else path, suffix)
-    _all_of_it(raw, promised, path, suffix)
+    _all_of_it(raw, promised, path)
     highest = max((int(c.max(initial=-1)) for _, c in raw.blocks), default=-1)
     if highest >= len(raw.points):
         raise ValueError(
@@ -214,8 +217,8 @@ def _is_damage(path: Path, error: BaseException) -> bool:
     return bool(looks) and f"content is {own})" not in looks
 
 
-def _all_of_it(raw: RawMesh, promised: Stated, path: Path, suffix: str) -> None:
-    """No reader returns less than the file states."""
+def _all_of_it(raw: RawMesh, promised: Stated, path: Path) -> None:
+    """No reader returns less than the file states, nor what only a part of it has."""
     points = len(raw.points)
     lost = [
         f"{wanted} {name} and {got} were read"
@@ -229,6 +232,17 @@ def _all_of_it(raw: RawMesh, promised: Stated, path: Path, suffix: str) -> None:
             f"{path} states {', '.join(lost)}: it is truncated, or holds what is not "
             "understood. Open it where it was made and save it as .vtu."
         )
+
+    for name in promised.uneven:
+        raw.point_data.pop(name, None)
+        raw.cell_data.pop(name, None)
+        told = f"the field {name}, which some of the file's pieces lack"
+        if name.lower() in (*REGION, *FIBRE, *SHEET):
+            raise NotUnderstood(
+                f"{path} is not understood: it has {told}. Write it to all of them, or "
+                "save the others without it, as .vtu."
+            )
+        raw.notes.append(f"Left out: {told}.")
 
 
 def _looks_like(path: Path) -> str:
@@ -288,8 +302,8 @@ def _assembled(
     cells = {n: dict(zip(kinds, v, strict=True)) for n, v in raw.cell_data.items()}
     fields = dict(raw.point_data)
     elements = dict(raw.blocks)
-    regions = _regions(cells, names["region"], path)
     notes = list(raw.notes)
+    regions = _regions(cells, names["region"], path, notes)
     fibres, sheets = (
         _directions(cells, fields, elements, names[role], usual, notes, path)
         for role, usual in (("fibre", FIBRE), ("sheet", SHEET))
@@ -342,24 +356,28 @@ def _found(fields: dict, given: str | None, usual: tuple[str, ...]) -> str:
     return next((plain[name] for name in usual if name in plain), "")
 
 
-def _regions(cells: dict, given: str | None, path: Path) -> dict[str, np.ndarray]:
+def _regions(
+    cells: dict, given: str | None, path: Path, notes: list[str]
+) -> dict[str, np.ndarray]:
     name = _found(cells, given, REGION)
     if not name:
         if given is not None:
             raise KeyError(_no_field(path, given, list(cells)))
         return {}
-    return {
-        kind: _whole(np.asarray(values), name, path)
-        for kind, values in _present(cells.pop(name)).items()
-    }
+    found = {}
+    for kind, values in _present(cells.pop(name)).items():
+        values = np.asarray(values)
+        if values.dtype.kind == "f" and np.isnan(values).any():
+            none = np.isnan(values)
+            notes.append(f"{none.sum()} {kind} have no {name}: their region is 0.")
+            values = np.where(none, 0.0, values)
+        found[kind] = _whole(values, name, path)
+    return found
 
 
 def _whole(values: np.ndarray, name: str, path: Path) -> np.ndarray:
     """Region numbers as whole numbers of 64 bits, each as the file has it."""
     values = values.reshape(len(values), -1)
-    if values.dtype.kind not in "iub":
-        # a tag that covers a part of the mesh only: the rest has none
-        values = np.where(np.isnan(values), 0.0, values)
     if values.shape[1] != 1 or (values != np.rint(values)).any():
         raise ValueError(
             f"The regions {name!r} of {path} are not whole numbers, one per element. "

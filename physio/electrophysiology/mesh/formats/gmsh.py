@@ -98,6 +98,11 @@ def read(path: Path) -> RawMesh | None:
     that is not known.
     """
     data = path.read_bytes()
+    if data.startswith(b"$NOD"):
+        raise NotUnderstood(
+            "it is of gmsh's format 1; 2.2, 4.0 and 4.1 are read. Save it again: gmsh "
+            "FILE -save -format msh41"
+        )
     sections = dict(_sections(data))
     about = sections.get("MeshFormat", b"").split(b"\n")[0].split()
     if len(about) < 3:

@@ -54,9 +54,16 @@ def read_meshio(path: Path) -> RawMesh:
     return RawMesh(found.points, blocks, dict(found.point_data), data)
 
 
-def vtk_dataset(path: Path) -> Any:
-    """What vtk makes of a file; Damaged or ValueError where it finds a fault."""
-    from vtkmodules.vtkCommonCore import vtkOutputWindow, vtkStringOutputWindow
+def vtk_dataset(path: Path) -> tuple[Any, list[str]]:
+    """What vtk makes of a file and warns of.
+
+    **Raises** Damaged or ValueError where it finds a fault.
+    """
+    from vtkmodules.vtkCommonCore import (
+        vtkLogger,
+        vtkOutputWindow,
+        vtkStringOutputWindow,
+    )
 
     suffix = path.suffix.lower()
     module, name = VTK[suffix]
@@ -68,16 +75,19 @@ def vtk_dataset(path: Path) -> Any:
     # a truncated legacy file is only spoken of, as a warning: listen meanwhile
     heard, before = vtkStringOutputWindow(), vtkOutputWindow.GetInstance()
     vtkOutputWindow.SetInstance(heard)
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
     try:
         reader.Update()
     finally:
         vtkOutputWindow.SetInstance(before)
+        vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_WARNING)
     found = reader.GetOutput()
+    lines = [line for line in heard.GetOutput().splitlines() if line.strip()]
+    said = "".join(lines[-1:]).partition("): ")[2]
     if reader.GetErrorCode() or found is None or "error" in heard.GetOutput().lower():
-        last = [line for line in heard.GetOutput().splitlines() if line.strip()][-1:]
-        why = "".join(last).partition("): ")[2] or "vtk finds it damaged"
+        why = said or "vtk does not read it, and does not say why"
         raise (Damaged if _cut_short(path, suffix) else ValueError)(why)
-    return found
+    return found, [f"vtk says: {said.rstrip('.')}."] if said else []
 
 
 def _cut_short(path: Path, suffix: str) -> bool:
@@ -97,14 +107,14 @@ def read_vtk(path: Path) -> RawMesh:
     """
     from vtkmodules.util.numpy_support import vtk_to_numpy
 
-    found = vtk_dataset(path)
+    found, notes = vtk_dataset(path)
     if found.IsA("vtkImageData"):
         shape = " x ".join(str(n) for n in found.GetDimensions())
         raise IsImage(f"VTK image data of {shape} points")
     with warnings.catch_warnings():
         # GetCellTypesArray: its successor has another meaning before vtk 9.6
         warnings.simplefilter("ignore", DeprecationWarning)
-        return _from_vtk(found, vtk_to_numpy)
+        return _from_vtk(found, vtk_to_numpy, notes)
 
 
 def vtk_fields(data: Any, notes: list[str]) -> dict[str, np.ndarray]:
@@ -121,9 +131,7 @@ def vtk_fields(data: Any, notes: list[str]) -> dict[str, np.ndarray]:
     return fields
 
 
-def _from_vtk(found: Any, to_numpy: Callable) -> RawMesh:
-    notes: list[str] = []
-
+def _from_vtk(found: Any, to_numpy: Callable, notes: list[str]) -> RawMesh:
     def cells(array: Any) -> tuple[np.ndarray, np.ndarray]:
         return (
             to_numpy(array.GetOffsetsArray()).astype(np.int64),

@@ -16,11 +16,15 @@ _HEAD = 1 << 16
 
 @dataclass(frozen=True)
 class Stated:
-    """Points, cells and pieces that a file states; None where it does not say."""
+    """Points, cells and pieces that a file states; None where it does not say.
+
+    ``uneven`` names the fields that some of its pieces lack.
+    """
 
     points: int | None = None
     cells: int | None = None
     pieces: int = 1
+    uneven: tuple[str, ...] = ()
 
 
 def stated(path: Path, suffix: str) -> Stated:
@@ -32,33 +36,49 @@ def _nothing(path: Path) -> Stated:
     return Stated()
 
 
+_KINDS = rb"NumberOf(Points|Cells|Verts|Lines|Strips|Polys)\s*=\s*[\"'](\d+)[\"']"
+_FIELD = rb"<(?:Data)?Array\s[^>]*?Name\s*=\s*[\"']([^\"']*)"
+
+
 def _vtk_xml(path: Path) -> Stated:
     """The sums over all pieces of a .vtu or .vtp."""
-    kinds = rb"NumberOf(Points|Cells|Verts|Lines|Strips|Polys)\s*=\s*[\"'](\d+)[\"']"
-    points = cells = pieces = 0
-    for piece in re.findall(rb"<Piece\s[^>]*>", path.read_bytes()):
-        numbers = {name: int(n) for name, n in re.findall(kinds, piece)}
-        points += numbers.pop(b"Points", 0)
-        cells += sum(numbers.values())
-        pieces += 1
-    return Stated(points, cells, pieces) if pieces else Stated()
+    return _of_pieces([path])
 
 
 def _vtk_parallel(path: Path) -> Stated:
     """The sums over the files that a .pvtu or .pvtp names."""
-    sources = re.findall(
-        rb"<Piece\s[^>]*Source\s*=\s*[\"']([^\"']+)", path.read_bytes()
-    )
+    named = rb"<Piece\s[^>]*Source\s*=\s*[\"']([^\"']+)"
+    files = [path.parent / s.decode() for s in re.findall(named, path.read_bytes())]
+    return _of_pieces(files) if all(file.exists() for file in files) else Stated()
+
+
+def _of_pieces(paths: list[Path]) -> Stated:
     points = cells = pieces = 0
-    for source in sources:
-        part = path.parent / source.decode()
-        if not part.exists():
-            return Stated()
-        found = _vtk_xml(part)
-        points += found.points or 0
-        cells += found.cells or 0
-        pieces += found.pieces
-    return Stated(points, cells, pieces)
+    fields: dict[bytes, list[set[bytes]]] = {b"Point": [], b"Cell": []}
+    for path in paths:
+        text = path.read_bytes().partition(b"<AppendedData")[0]
+        for piece in re.split(rb"<Piece(?=\s)", text)[1:]:
+            head = piece.partition(b">")[0]
+            numbers = {name: int(n) for name, n in re.findall(_KINDS, head)}
+            counts = {b"Point": numbers.pop(b"Points", 0)}
+            counts[b"Cell"] = sum(numbers.values())
+            points, cells = points + counts[b"Point"], cells + counts[b"Cell"]
+            pieces += 1
+            for place, sets in fields.items():
+                named = rb"<%sData(?:\s[^>]*)?>(.*?)</%sData>" % (place, place)
+                inner = re.search(named,
+                                  piece, re.DOTALL)  # fmt: skip
+                if counts[place]:
+                    sets.append(set(re.findall(_FIELD, inner[1])) if inner else set())
+    uneven = {
+        name.decode("utf-8", "replace")
+        for sets in fields.values()
+        for name in set().union(*sets)
+        - set(sets[0] if sets else ()).intersection(*sets)
+    }
+    if not pieces:
+        return Stated()
+    return Stated(points, cells, pieces, tuple(sorted(uneven)))
 
 
 def _vtk_legacy(path: Path) -> Stated:
@@ -144,7 +164,7 @@ def _opencarp(path: Path) -> Stated:
 
 
 def _xdmf(path: Path) -> Stated:
-    """Of the first grid that has points of its own."""
+    """Of the first grid that has points of its own, or of all in its collection."""
     try:
         root = ElementTree.parse(path).getroot()
     except ElementTree.ParseError:
@@ -152,16 +172,31 @@ def _xdmf(path: Path) -> Stated:
     for grid in root.iter():
         if grid.tag.rpartition("}")[2] != "Grid":
             continue
-        parts = {child.tag.rpartition("}")[2]: child for child in grid}
-        if "Topology" in parts and "Geometry" in parts:
-            item = parts["Geometry"].find("DataItem")
-            shape = "" if item is None else item.get("Dimensions", "")
-            cells = parts["Topology"].get("NumberOfElements", "").split()
-            return Stated(
-                int(shape.split()[0]) if shape.split() else None,
-                int(cells[0]) if len(cells) == 1 else None,
-            )
+        if grid.get("CollectionType", "").lower() == "spatial":
+            return _summed([_of_grid(part) for part in grid])
+        found = _of_grid(grid)
+        if found != Stated():
+            return found
     return Stated()
+
+
+def _summed(parts: list[Stated]) -> Stated:
+    points = [part.points or 0 for part in parts]
+    cells = [part.cells or 0 for part in parts]
+    return Stated(sum(points), sum(cells), len(parts))
+
+
+def _of_grid(grid: ElementTree.Element) -> Stated:
+    parts = {child.tag.rpartition("}")[2]: child for child in grid}
+    if "Topology" not in parts or "Geometry" not in parts:
+        return Stated()
+    item = parts["Geometry"].find("DataItem")
+    shape = "" if item is None else item.get("Dimensions", "")
+    cells = parts["Topology"].get("NumberOfElements", "").split()
+    return Stated(
+        int(shape.split()[0]) if shape.split() else None,
+        int(cells[0]) if len(cells) == 1 else None,
+    )
 
 
 _COUNTERS: dict[str, Callable[[Path], Stated]] = {

@@ -38,6 +38,7 @@ class _Grid:
     name: str
     points: np.ndarray
     blocks: list[tuple[str, np.ndarray]]
+    cells: int = 0
     cell_data: dict[str, np.ndarray] = field(default_factory=dict)
     point_data: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -92,7 +93,7 @@ class _Reader:
         return [self._uniform(grid)]
 
     def _uniform(self, grid: ElementTree.Element) -> _Grid:
-        parts = [self._meant(e) for e in grid]
+        parts = [part for e in grid for part in self._meant(e)]
         named = {_tag(e): e for e in parts}
         name = grid.get("Name", "")
         for wanted in ("Geometry", "Topology"):
@@ -100,7 +101,7 @@ class _Reader:
                 raise NotUnderstood(f"its grid {name!r} has no {wanted}")
         found = _Grid(name, self._points(named["Geometry"]), [])
         found.blocks, place = self._topology(named["Topology"])
-        n_cell = sum(len(c) for _, c in found.blocks)
+        n_cell = found.cells = int(place.max(initial=-1)) + 1
         for part in parts:
             if _tag(part) != "Attribute":
                 continue
@@ -116,31 +117,36 @@ class _Reader:
                 self.notes.append(f"Left out: the field {key} ({centre}).")
         return found
 
-    def _meant(self, element: ElementTree.Element) -> ElementTree.Element:
-        """The element itself, or the one that it includes or refers to."""
+    def _meant(self, element: ElementTree.Element) -> list[ElementTree.Element]:
+        """The element itself, or those that it includes or refers to."""
         text = (element.text or "").strip()
         pointer = element.get("xpointer", "")
         if _tag(element) == "include":
             inner = pointer.removeprefix("xpointer(").removesuffix(")")
+            owner, _, names = inner.partition("/*[self::")
+            if names:  # .../*[self::Topology or self::Geometry], as dolfin writes
+                wanted = [part.strip("]: ") for part in names.split(" or self::")]
+                return [e for e in self._at(owner, pointer)[0] if _tag(e) in wanted]
             return self._at(inner, pointer)
         if element.get("Reference") is not None:
             reference = element.get("Reference", "")
             return self._at(text if reference.upper() == "XML" else reference, text)
-        return element
+        return [element]
 
-    def _at(self, place: str, told: str) -> ElementTree.Element:
+    def _at(self, place: str, told: str) -> list[ElementTree.Element]:
+        start = ".//" if place.strip().startswith("//") else "./"
         steps = place.strip().strip("/").split("/")
         if steps and steps[0] == _tag(self.root):
             steps = steps[1:]
         namespace = self.root.tag.rpartition("}")[0]
         prefix = f"{namespace}}}" if namespace else ""
         try:
-            found = self.root.find("./" + "/".join(prefix + step for step in steps))
+            found = self.root.find(start + "/".join(prefix + step for step in steps))
         except SyntaxError:
             found = None
         if found is None:
             raise NotUnderstood(f"its reference {told or place!r} leads nowhere")
-        return found
+        return [found]
 
     def _points(self, element: ElementTree.Element) -> np.ndarray:
         kind = (element.get("GeometryType") or element.get("Type") or "XYZ").upper()
@@ -175,7 +181,8 @@ class _Reader:
         return [(kind, rows)], np.arange(len(rows))
 
     def _array(self, element: ElementTree.Element) -> np.ndarray:
-        items = [self._meant(e) for e in element if _tag(e) in ("DataItem", "include")]
+        inner = [e for e in element if _tag(e) in ("DataItem", "include")]
+        items = [part for e in inner for part in self._meant(e)]
         if len(items) != 1:
             raise NotUnderstood(
                 f"its {_tag(element)} has {len(items)} arrays; one is read"
@@ -271,6 +278,7 @@ def _joined(grids: list[_Grid], notes: list[str], spatial: bool) -> RawMesh:
     """The first grid's mesh with the others' elements and fields."""
     whole = grids[0]
     raw = RawMesh(whole.points, [], dict(whole.point_data), notes=notes)
+    raw.cells = sum(grid.cells for grid in grids)
     parts: list[tuple[str, np.ndarray, dict[str, np.ndarray]]] = []
     offset = 0
     for grid in grids:

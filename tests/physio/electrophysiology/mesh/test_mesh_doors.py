@@ -323,6 +323,28 @@ def test_region_numbers_beyond_64_bits_are_refused(tmp_path):
         read(tmp_path / "m.vtu")
 
 
+def test_a_field_of_one_piece_only_is_not_made_up_for_the_other(tmp_path):
+    nodes, tetra, tags = both_bodies()
+    plain = vtk_grid(nodes, [(10, c) for c in tetra], region=tags, extra=1.0 * tags)
+    save_vtu(plain, tmp_path / "m.vtu", "Ascii", False, pieces=2)
+    text = (tmp_path / "m.vtu").read_text()
+
+    def without(name):
+        start = text.rindex(f'Name="{name}"')
+        start = text.rindex("<DataArray", 0, start)
+        end = text.index("</DataArray>", start) + len("</DataArray>")
+        (tmp_path / "m.vtu").write_text(text[:start] + text[end:])
+        return tmp_path / "m.vtu"
+
+    with pytest.raises(NotUnderstood, match="field region, which some .* pieces lack"):
+        read(without("region"))
+    found = read(without("extra"))  # not needed: left out, and told
+    assert totals(found) == TWO and "extra" not in found.cell_fields
+    assert found.notes == (
+        "Left out: the field extra, which some of the file's pieces lack.",
+    )
+
+
 # ---------------------------------------------------------------- gmsh
 
 
@@ -503,6 +525,46 @@ def test_xdmf_mesh_and_tags_in_grids_of_their_own(tmp_path):
     np.testing.assert_array_equal(found.regions["tetra"], REGIONS)
     assert found.cell_fields["facet_tags"]["triangle"].tolist() == [0, 1, 2, 3, 4, 5]
     assert found.stated["cells"] == 72
+
+
+def test_xdmf_collections_and_pointers_as_dolfin_writes(tmp_path):
+    def grid(name, nodes, tetra, tags):
+        tags = f'<Attribute Name="tag" Center="Cell">{item(tags, "Int")}</Attribute>'
+        geometry = f'<Geometry GeometryType="XYZ">{item(nodes)}</Geometry>'
+        return (f'<Grid Name="{name}">{topology("Tetrahedron", tetra)}{geometry}{tags}'
+                "</Grid>")  # fmt: skip
+
+    first = grid("mesh", NODES, TETRA, REGIONS)
+    second = grid("b", ABOVE, MORE, np.full(len(MORE), 3))
+    whole = '<Grid GridType="Collection" CollectionType="{}">{}</Grid>'
+    found = read(xdmf(tmp_path, whole.format("Spatial", first + second)))
+    assert totals(found) == TWO and found.stated["cells"] == 96
+    found = read(xdmf(tmp_path, whole.format("Temporal", first + first)))
+    assert totals(found)["regions"] == {1: 40.0, 2: 80.0}
+    assert found.notes == ("The file holds several times; the first was read.",)
+    pointer = "xpointer(//Grid[@Name='mesh']/*[self::Topology or self::Geometry])"
+    values = item(REGIONS + 4, "Int")
+    part = f'<Attribute Name="part" Center="Cell">{values}</Attribute>'
+    later = f'<Grid Name="t"><xi:include xpointer="{pointer}"/>{part}</Grid>'
+    found = read(xdmf(tmp_path, first + later), region="part")
+    assert totals(found)["regions"] == {5: 40.0, 6: 80.0}
+
+
+def test_xdmf_of_several_kinds_in_one_topology(tmp_path):
+    mixed = [6, *TETRA[0], 2, 3, 0, 1, 2, 4, *TETRA[1][:3], 1, 1, 5]
+    tags = (
+        f'<Attribute Name="tag" Center="Cell">{item([4, 5, 6, 7], "Int")}</Attribute>'
+    )
+    file = xdmf(tmp_path, (
+        '<Grid Name="m"><Topology TopologyType="Mixed" NumberOfElements="4">'
+        f'{item(mixed, "Int")}</Topology><Geometry GeometryType="XYZ">{item(NODES)}'
+        f"</Geometry>{tags}</Grid>"
+    ))  # fmt: skip
+    found = read(file, unit="mm")
+    assert {k: v.tolist() for k, v in found.regions.items()} == {
+        "tetra": [4], "triangle": [6], "line": [5, 5]
+    }  # fmt: skip
+    assert found.stated["cells"] == 4 and found.notes == ("Left out: vertex.",)
 
 
 @pytest.mark.parametrize("form", ["HDF", "XML", "Binary"])

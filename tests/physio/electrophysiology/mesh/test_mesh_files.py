@@ -323,6 +323,7 @@ def test_the_unit_is_inferred_from_the_size(tmp_path, unit, scale):
     np.testing.assert_allclose(found.nodes, HEART.nodes, rtol=1e-12, atol=1e-12)
     assert read(file, unit="cm").size == pytest.approx(10.0 * HEART.size * scale)
     assert read(file, unit="cm").unit_note == "cm, as given"
+    assert "no heart's size" in read(file, unit="cm").notes[-1]
 
 
 @pytest.mark.parametrize(

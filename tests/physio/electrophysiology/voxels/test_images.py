@@ -65,7 +65,7 @@ def test_the_users_unit_acts_and_the_file_s_is_told(tmp_path):
     with pytest.raises(ValueError, match="would be 4e[+]04 mm.* um .40 mm across"):
         voxels(file)
     assert voxels(file, "um")[0].volume / 1000.0 == pytest.approx(VOLUME)
-    assert "no heart's size" in voxels(file, "mm")[1]
+    assert "no heart's size" in read(file).in_mm("mm", file)[0].notes[0]
 
 
 def test_a_small_heart_without_a_unit_is_asked_for(tmp_path):

@@ -7,13 +7,17 @@ file format" and "Legacy formats".
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import SupportsInt
 
 import numpy as np
 
+from physio.electrophysiology.mesh.formats.gmsh_sections import (
+    Stream,
+    data_rows,
+    physical_names,
+    split,
+)
 from physio.electrophysiology.mesh.formats.raw import Damaged, NotUnderstood, RawMesh
 
 # kind, dimension and number of nodes of gmsh's element types
@@ -28,6 +32,7 @@ _TYPES = {
     18: ("quadratic wedge", 3, 15), 19: ("quadratic pyramid", 3, 13),
     21: ("cubic triangle", 2, 10), 26: ("cubic line", 1, 4), 29: ("cubic tetra", 3, 20),
 }  # fmt: skip
+_NUMERIC = ("Entities", "PartitionedEntities", "Nodes", "ParametricNodes", "Elements")
 Groups = tuple[int, ...]
 
 
@@ -50,47 +55,6 @@ class _Found:
         self.cells += len(corners)
 
 
-class _Stream:
-    """The numbers of one section, text or binary, taken from the front."""
-
-    def __init__(self, name: str, content: bytes, order: str, binary: bool) -> None:
-        self.name, self.order, self.binary, self.place = name, order, binary, 0
-        self.content = content
-        if not binary:
-            try:
-                text = np.array(content.split(), dtype=np.float64)
-            except ValueError:
-                raise Damaged(f"{name} holds something that is not a number") from None
-            self.values = text
-
-    def take(self, count: SupportsInt, kind: str) -> np.ndarray:
-        number = int(count)
-        if self.binary:
-            size = np.dtype(f"{self.order}{kind}").itemsize
-            end = self.place + number * size
-            self._within(end <= len(self.content))
-            part = np.frombuffer(self.content[self.place : end], self.order + kind)
-        else:
-            end = self.place + number
-            self._within(end <= len(self.values))
-            part = self.values[self.place : end]
-        self.place = end
-        return part.astype(np.float64 if kind == "f8" else np.int64)
-
-    def ints(self, count: SupportsInt) -> np.ndarray:
-        return self.take(count, "i4")
-
-    def sizes(self, count: SupportsInt) -> np.ndarray:
-        return self.take(count, "u8")
-
-    def reals(self, count: SupportsInt) -> np.ndarray:
-        return self.take(count, "f8")
-
-    def _within(self, fits: bool) -> None:
-        if not fits:
-            raise Damaged(f"it ends inside ${self.name}")
-
-
 def read(path: Path) -> RawMesh | None:
     """The mesh of a file; None where its format is 4.0, which is another reader's.
 
@@ -103,7 +67,7 @@ def read(path: Path) -> RawMesh | None:
             "it is of gmsh's format 1; 2.2, 4.0 and 4.1 are read. Save it again: gmsh "
             "FILE -save -format msh41"
         )
-    sections = dict(_sections(data))
+    sections = dict(split(data))
     about = sections.get("MeshFormat", b"").split(b"\n")[0].split()
     if len(about) < 3:
         raise Damaged("it does not begin with $MeshFormat")
@@ -123,7 +87,7 @@ def read(path: Path) -> RawMesh | None:
         if name not in sections and f"Parametric{name}" not in sections:
             raise Damaged(f"it has no section ${name}")
     streams = {
-        name: _Stream(name, content, order, binary)
+        name: Stream(name, content, order, binary)
         for name, content in sections.items()
         if name in _NUMERIC
     }
@@ -133,25 +97,7 @@ def read(path: Path) -> RawMesh | None:
     return _assembled(tags, points, found, sections, order, binary)
 
 
-_NUMERIC = ("Entities", "PartitionedEntities", "Nodes", "ParametricNodes", "Elements")
-
-
-def _sections(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Every section's name and content; $NodeData and the like are numbered."""
-    place, seen = 0, Counter()
-    while (start := data.find(b"$", place)) >= 0:
-        line = data.find(b"\n", start)
-        name = data[start + 1 : line].strip().decode("latin-1")
-        end = data.find(b"$End" + name.encode("latin-1"), line)
-        if line < 0 or end < 0:
-            raise Damaged(f"its section ${name} has no end")
-        seen[name] += 1
-        key = f"{name} {seen[name]}" if name.endswith("Data") else name
-        yield key, data[line + 1 : end]
-        place = end + len(name) + 4
-
-
-def _entities(streams: dict[str, _Stream]) -> dict[tuple[int, int], Groups]:
+def _entities(streams: dict[str, Stream]) -> dict[tuple[int, int], Groups]:
     """The physical groups of each (dimension, entity)."""
     groups: dict[tuple[int, int], Groups] = {}
     for name in ("Entities", "PartitionedEntities"):
@@ -175,7 +121,7 @@ def _entities(streams: dict[str, _Stream]) -> dict[tuple[int, int], Groups]:
     return groups
 
 
-def _nodes41(streams: dict[str, _Stream]) -> tuple[np.ndarray, np.ndarray]:
+def _nodes41(streams: dict[str, Stream]) -> tuple[np.ndarray, np.ndarray]:
     stream = streams["Nodes"]
     n_block, n_node, _, _ = stream.sizes(4)
     tags, points = [np.zeros(0, np.int64)], [np.zeros((0, 3))]
@@ -191,21 +137,21 @@ def _nodes41(streams: dict[str, _Stream]) -> tuple[np.ndarray, np.ndarray]:
     return found, np.concatenate(points)
 
 
-def _nodes2(streams: dict[str, _Stream]) -> tuple[np.ndarray, np.ndarray]:
+def _nodes2(streams: dict[str, Stream]) -> tuple[np.ndarray, np.ndarray]:
     if "ParametricNodes" in streams:
         return _parametric2(streams["ParametricNodes"])
     stream = streams["Nodes"]
     count = _count(stream)
     if stream.binary:
         row = np.dtype([("tag", stream.order + "i4"), ("x", stream.order + "f8", 3)])
-        stream._within(stream.place + count * row.itemsize <= len(stream.content))
+        stream.check(stream.place + count * row.itemsize <= len(stream.content))
         rows = np.frombuffer(stream.content, row, count, stream.place)
         return rows["tag"].astype(np.int64), rows["x"].astype(np.float64)
     rows = stream.reals(4 * count).reshape(count, 4)
     return rows[:, 0].astype(np.int64), rows[:, 1:]
 
 
-def _parametric2(stream: _Stream) -> tuple[np.ndarray, np.ndarray]:
+def _parametric2(stream: Stream) -> tuple[np.ndarray, np.ndarray]:
     """Rows of number, x, y, z, dimension, entity and its 0 to 2 coordinates."""
     count = _count(stream)
     tags, points = np.zeros(count, np.int64), np.zeros((count, 3))
@@ -217,7 +163,7 @@ def _parametric2(stream: _Stream) -> tuple[np.ndarray, np.ndarray]:
     return tags, points
 
 
-def _count(stream: _Stream) -> int:
+def _count(stream: Stream) -> int:
     """The number that a section of format 2 begins with: a line of text."""
     if not stream.binary:
         return int(stream.ints(1)[0])
@@ -235,7 +181,7 @@ def _known(number: int) -> tuple[str, int, int]:
     return _TYPES[number]
 
 
-def _elements41(streams: dict[str, _Stream]) -> _Found:
+def _elements41(streams: dict[str, Stream]) -> _Found:
     groups = _entities(streams)
     stream, found = streams["Elements"], _Found()
     n_block, n_cell, _, _ = stream.sizes(4)
@@ -252,7 +198,7 @@ def _elements41(streams: dict[str, _Stream]) -> _Found:
     return found
 
 
-def _elements2(streams: dict[str, _Stream]) -> _Found:
+def _elements2(streams: dict[str, Stream]) -> _Found:
     stream, found = streams["Elements"], _Found()
     promised = _count(stream)
     rows: dict[int, list[np.ndarray]] = {}
@@ -309,7 +255,7 @@ def _assembled(
     tags: np.ndarray, points: np.ndarray, found: _Found, sections: dict[str, bytes],
     order: str, binary: bool,
 ) -> RawMesh:  # fmt: skip
-    names = _names(sections.get("PhysicalNames", b""))
+    names = physical_names(sections.get("PhysicalNames", b""))
     sort = np.argsort(tags, kind="stable")
     raw = RawMesh(points, [], cells=found.cells)
     regions, entities, numbers, memberships = [], [], [], []
@@ -377,16 +323,6 @@ def _group_field(key: tuple[int, int], names: dict[tuple[int, int], str]) -> str
     return " ".join(["gmsh:group", str(key[1]), *filter(None, [names.get(key, "")])])
 
 
-def _names(content: bytes) -> dict[tuple[int, int], str]:
-    """(dimension, group) -> name."""
-    found = {}
-    for line in content.decode("utf-8", "replace").splitlines()[1:]:
-        parts = line.split(None, 2)
-        if len(parts) == 3:
-            found[int(parts[0]), int(parts[1])] = parts[2].strip().strip('"')
-    return found
-
-
 def _fields(
     raw: RawMesh, sections: dict[str, bytes], tags: np.ndarray, sort: np.ndarray,
     numbers: list[np.ndarray], how: tuple[str, bool],
@@ -398,7 +334,7 @@ def _fields(
             raw.notes.append("Left out: $ElementNodeData (values by corner).")
         if section not in ("NodeData", "ElementData"):
             continue
-        name, where, values = _rows(section, content, *how)
+        name, where, values = data_rows(section, content, *how)
         if section == "NodeData":
             rows = np.full((len(tags), values.shape[1]), np.nan)
             rows[sort] = _looked_up(tags, where, values)
@@ -420,27 +356,3 @@ def _looked_up(keys: np.ndarray, where: np.ndarray, values: np.ndarray) -> np.nd
     known = keys[place] == where if len(keys) else np.zeros(len(where), bool)
     rows[place[known]] = values[known]
     return rows
-
-
-def _rows(
-    section: str, content: bytes, order: str, binary: bool
-) -> tuple[str, np.ndarray, np.ndarray]:
-    """The name, the numbered places and the values of a section of data."""
-    tags: list[list[str]] = []
-    for _ in range(3):  # strings, reals, integers: a count, then a line for each
-        line, _, content = content.partition(b"\n")
-        mine = []
-        for _ in range(int(line)):
-            line, _, content = content.partition(b"\n")
-            mine.append(line.decode("utf-8", "replace").strip().strip('"'))
-        tags.append(mine)
-    width, count = int(tags[2][1]), int(tags[2][2])
-    if binary:
-        row = np.dtype([("k", order + "i4"), ("x", order + "f8", (width,))])
-        if len(content) < count * row.itemsize:
-            raise Damaged(f"it ends inside ${section}")
-        rows = np.frombuffer(content, row, count)
-        return tags[0][0], rows["k"].astype(np.int64), rows["x"].astype(np.float64)
-    values = _Stream(section, content, order, False).reals(count * (1 + width))
-    values = values.reshape(count, 1 + width)
-    return tags[0][0], values[:, 0].astype(np.int64), values[:, 1:]

@@ -54,31 +54,36 @@ def _vtk_parallel(path: Path) -> Stated:
 
 def _of_pieces(paths: list[Path]) -> Stated:
     points = cells = pieces = 0
-    fields: dict[bytes, list[set[bytes]]] = {b"Point": [], b"Cell": []}
+    fields: dict[str, list[set[str]]] = {"Point": [], "Cell": []}
     for path in paths:
         text = path.read_bytes().partition(b"<AppendedData")[0]
         for piece in re.split(rb"<Piece(?=\s)", text)[1:]:
             head = piece.partition(b">")[0]
             numbers = {name: int(n) for name, n in re.findall(_KINDS, head)}
-            counts = {b"Point": numbers.pop(b"Points", 0)}
-            counts[b"Cell"] = sum(numbers.values())
-            points, cells = points + counts[b"Point"], cells + counts[b"Cell"]
-            pieces += 1
-            for place, sets in fields.items():
-                named = rb"<%sData(?:\s[^>]*)?>(.*?)</%sData>" % (place, place)
-                inner = re.search(named,
-                                  piece, re.DOTALL)  # fmt: skip
-                if counts[place]:
-                    sets.append(set(re.findall(_FIELD, inner[1])) if inner else set())
+            n_point = numbers.pop(b"Points", 0)
+            n_cell = sum(numbers.values())
+            points, cells, pieces = points + n_point, cells + n_cell, pieces + 1
+            for place, count in (("Point", n_point), ("Cell", n_cell)):
+                if count:
+                    fields[place].append(_names(piece, place))
     uneven = {
-        name.decode("utf-8", "replace")
+        name
         for sets in fields.values()
         for name in set().union(*sets)
-        - set(sets[0] if sets else ()).intersection(*sets)
+        if not all(name in held for held in sets)
     }
     if not pieces:
         return Stated()
     return Stated(points, cells, pieces, tuple(sorted(uneven)))
+
+
+def _names(piece: bytes, place: str) -> set[str]:
+    """The names of a piece's fields of points or cells."""
+    tag = f"{place}Data".encode()
+    section = rb"<%s(?:\s[^>]*)?>(.*?)</%s>" % (tag, tag)
+    found = re.search(section, piece, re.DOTALL)
+    names = re.findall(_FIELD, found[1]) if found else []
+    return {name.decode("utf-8", "replace") for name in names}
 
 
 def _vtk_legacy(path: Path) -> Stated:
@@ -105,8 +110,8 @@ def _gmsh(path: Path) -> Stated:
     newer = version[1].startswith(b"4")
     if version[2] == b"1" and newer:
         place, here = points.start(1) + 8, start.end() + 8
-        numbers = [int.from_bytes(data[k : k + 8], "little") for k in (place, here)]
-        return Stated(*numbers)
+        first, last = (int.from_bytes(data[k : k + 8], "little") for k in (place, here))
+        return Stated(first, last)
     column = 1 if newer else 0
     rows = points[1].split(), data[start.end() :].split(b"\n", 1)[0].split()
     if any(len(row) <= column for row in rows):

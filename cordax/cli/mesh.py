@@ -66,6 +66,12 @@ def check(
     if repair is not None:
         mesh, done = mesh_check.repair(mesh)
         mesh_files.write(mesh, repair)
+        lost = mesh_files.left_behind(mesh, repair)
+        if lost:
+            done.append(
+                f"{repair.suffix} files have no place for {', '.join(lost)}: left out. "
+                f"Name it {repair.stem}.vtu to keep them."
+            )
     found = mesh_report.figures(mesh)
     if json:
         extra = {"repaired": {"file": str(repair), "done": done}} if repair else {}

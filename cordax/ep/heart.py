@@ -38,11 +38,13 @@ class MeshProblems(ValueError):
     """A mesh that cannot be used; ``problems`` as `cordax mesh check` lists them."""
 
     def __init__(
-        self, path: str, problems: list[mesh_check.Problem], hint: str = ""
+        self, settings: Settings, problems: list[mesh_check.Problem], hint: str = ""
     ) -> None:
         self.problems = problems
         lines = "\n".join(f"  {problem}" for problem in problems)
-        todo = hint or f"Type: cordax mesh check {path} --repair mended.vtu"
+        path = settings.file
+        unit = f" --unit {settings.unit}" if settings.unit else ""
+        todo = hint or f"Type: cordax mesh check {path}{unit} --repair mended.vtu"
         super().__init__(f"{path} cannot be used as it is:\n{lines}\n{todo}")
 
 
@@ -203,8 +205,10 @@ def _read(settings: Settings, free: float) -> tuple[Mesh | Voxels, list[str], st
         notes += left
     problems = [p for p in mesh_check.check(mesh) if p.name not in _HARMLESS]
     if problems:
-        raise MeshProblems(str(path), problems, _bath(whole, settings, problems))
+        raise MeshProblems(settings, problems, _bath(whole, settings, problems))
     if settings.elements or (surface and not filled):
+        if not settings.elements:
+            notes.append("The surface has fibres: it was run as a thin shell.")
         return mesh, notes, mesh.unit_note
     spacing = settings.spacing
     if spacing is None:

@@ -27,7 +27,12 @@ from physio.electrophysiology.mesh.formats.fields import (
     SHEET,
     assembled,
 )
-from physio.electrophysiology.mesh.formats.raw import Damaged, NotUnderstood, RawMesh
+from physio.electrophysiology.mesh.formats.raw import (
+    Damaged,
+    IsImage,
+    NotUnderstood,
+    RawMesh,
+)
 from physio.electrophysiology.mesh.formats.stated import Stated, stated
 from physio.electrophysiology.mesh.memory import refuse_too_large
 from physio.electrophysiology.mesh.mesh import Mesh
@@ -41,7 +46,7 @@ READABLE = (".vtu", ".msh", ".xdmf", ".ply", ".stl", ".vtp", ".vtk", ".vtkhdf", 
 READABLE += (".pvtp", *opencarp.SUFFIXES)
 #: Files that hold images: ``images`` reads the first three.
 IMAGES = (".nii", ".nii.gz", ".vti", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img")
-IMAGES += (".dcm", ".mgz", ".tif", ".tiff", ".seg.nrrd", ".gipl")
+IMAGES += (".pvti", ".dcm", ".mgz", ".tif", ".tiff", ".seg.nrrd", ".gipl")
 WRITABLE = (".vtu", ".vtkhdf", *_SURFACES, *opencarp.SUFFIXES)
 
 
@@ -125,6 +130,25 @@ def write(mesh: Mesh, path: str | Path) -> None:
             libraries.write_meshio(raw, temporary, suffix)
 
 
+def left_behind(mesh: Mesh, path: Path) -> list[str]:
+    """What ``mesh`` holds and a file of that name does not: regions, fields by name."""
+    suffix = path.suffix.lower()
+    if suffix in (".vtu", ".vtkhdf", ".vtp"):
+        return []
+    lost = [*mesh.cell_fields]
+    plain = suffix == ".ply"
+    lost += [n for n, v in mesh.point_fields.items() if not plain or np.ndim(v) > 1]
+    if suffix in opencarp.SUFFIXES:
+        return lost
+    if any(values.any() for values in mesh.regions.values()):
+        lost.append("regions")
+    return [
+        *lost,
+        *(["fibres"] if mesh.fibres else ()),
+        *(["sheets"] if mesh.sheets else ()),
+    ]
+
+
 def _suffix(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix in opencarp.SUFFIXES:
@@ -187,7 +211,7 @@ def _understood(path: Path, suffix: str) -> RawMesh:
         return libraries.read_meshio(path) if raw is None else raw
     except MemoryError:
         raise
-    except libraries.IsImage as image:
+    except IsImage as image:
         raise NotUnderstood(_image(path, image.what)) from None
     except NotUnderstood as error:
         raise NotUnderstood(
@@ -297,7 +321,10 @@ def _to_raw(mesh: Mesh) -> RawMesh:
     cells: dict[str, dict[str, np.ndarray]] = {"region": mesh.regions}
     cells |= {"fibre": mesh.fibres} if mesh.fibres else {}
     cells |= {"sheet": mesh.sheets} if mesh.sheets else {}
-    cells |= mesh.cell_fields
+    # a field of that name beside the regions that another one gave
+    roles = ("region", "fibre", "sheet")
+    for name, group in mesh.cell_fields.items():
+        cells[f"{name} of the file" if name.lower() in roles else name] = group
     data = {
         name: [_filled(group, kind, len(mesh.elements[kind])) for kind in kinds]
         for name, group in cells.items()

@@ -15,6 +15,7 @@ import numpy as np
 
 from physio.electrophysiology.mesh.formats.raw import (
     Damaged,
+    IsImage,
     NotUnderstood,
     RawMesh,
     from_vtk_cells,
@@ -33,14 +34,6 @@ VTK = {
 MESHIO = {".vtu": "vtu", ".msh": "gmsh", ".xdmf": "xdmf", ".ply": "ply", ".stl": "stl"}
 #: What the files we write say of their unit, within their first lines.
 STAMP = b"length unit: mm"
-
-
-class IsImage(NotUnderstood):
-    """The file holds an image; ``what`` says which, in words."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-        super().__init__(f"it is an image ({what}), not a mesh")
 
 
 def read_meshio(path: Path) -> RawMesh:

@@ -13,6 +13,14 @@ class NotUnderstood(ValueError):
     """
 
 
+class IsImage(NotUnderstood):
+    """The file holds an image; ``what`` says which, in words."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"it is an image ({what}), not a mesh")
+
+
 class Damaged(ValueError):
     """A file that ends early or contradicts itself; the message says where."""
 
@@ -52,9 +60,6 @@ VTK_KINDS |= {25: "quadratic hexahedron", 42: "polyhedron", 71: "Lagrange tetra"
 VTK_NUMBERS = {"line": 3, "triangle": 5, "tetra": 10, "hexahedron": 12}
 _COPY = 1  # vtk's flag of a cell that another piece owns
 _GHOSTS = "vtkGhostType"
-# a pixel's and a voxel's corners run along the axes, a quad's and a brick's around
-_AROUND = {"pixel": ("quad", [0, 1, 3, 2])}
-_AROUND |= {"voxel": ("hexahedron", [0, 1, 3, 2, 4, 5, 7, 6])}
 
 
 def from_vtk_cells(
@@ -86,8 +91,7 @@ def from_vtk_cells(
                 corners = connectivity[offsets[cells][:, None] + np.arange(sides)]
             if kind == "polygon" and sides in (3, 4):
                 kind = "triangle" if sides == 3 else "quad"
-            kind, turn = _AROUND.get(kind, (kind, slice(None)))
-            blocks.append((kind, corners[:, turn]))
+            blocks.append((kind, corners))
             for name, values in cell_data.items():
                 data[name].append(values[cells])
     return blocks, data

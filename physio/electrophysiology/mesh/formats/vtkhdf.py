@@ -12,6 +12,7 @@ import numpy as np
 from physio.electrophysiology.mesh.formats.raw import (
     VTK_NUMBERS,
     Damaged,
+    IsImage,
     NotUnderstood,
     RawMesh,
     from_vtk_cells,
@@ -35,6 +36,8 @@ def read(path: Path) -> RawMesh:
         root: Any = file["VTKHDF"]
         kind = root.attrs.get("Type", b"")
         kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+        if kind == "ImageData":
+            raise IsImage("VTKHDF image data")
         if kind not in ("UnstructuredGrid", "PolyData"):
             raise NotUnderstood(
                 f"it holds {kind or 'nothing'}, not UnstructuredGrid or PolyData. Save "

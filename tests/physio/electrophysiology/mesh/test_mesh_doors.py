@@ -272,7 +272,7 @@ def test_strips_alternate(tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "count", "name"),
-    [(11, 8, "hexahedron"), (8, 4, "quad"), (12, 8, "hexahedron"),
+    [(11, 8, "voxel"), (8, 4, "pixel"), (9, 4, "quad"), (12, 8, "hexahedron"),
      (24, 10, "quadratic tetra"), (13, 6, "wedge"), (42, 0, "polyhedron")],
 )  # fmt: skip
 def test_kinds_that_are_not_tissue_are_named(tmp_path, number, count, name):

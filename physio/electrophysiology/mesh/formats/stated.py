@@ -161,10 +161,9 @@ def _opencarp(path: Path) -> Stated:
     """The lines of .pts and .elem, less their headers."""
     counts = []
     for suffix in (".pts", ".elem"):
-        lines = path.with_suffix(suffix).read_bytes().split(b"\n")
-        full = [k for k, line in enumerate(lines) if line.strip()]
-        header = bool(full) and len(lines[full[0]].split()) == 1
-        counts.append(len(full) - header)
+        data = path.with_suffix(suffix).read_bytes()
+        full = sum(1 for _ in re.finditer(rb"[^\s][^\n]*", data))
+        counts.append(full - (len(data.lstrip().partition(b"\n")[0].split()) == 1))
     return Stated(*counts)
 
 

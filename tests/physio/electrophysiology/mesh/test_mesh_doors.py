@@ -255,9 +255,31 @@ def test_kinds_of_vtk_cells(tmp_path, suffix):
     ]  # a polygon of 3, a strip of 2
     assert found.stated == {"points": len(nodes), "cells": 78, "pieces": 1}
     assert found.notes == ("Left out: poly-vertex, vertex.",)
-    if suffix != ".vtkhdf":
-        counts = {k: v[0] for k, v in by_vtk(file).items()}
-        assert counts == {"tetra": 72, "line": 4, "triangle": 2}  # its polygon: other
+    counts = {k: v[0] for k, v in by_vtk(file).items()}
+    assert counts == {"tetra": 72, "line": 4, "triangle": 2}  # its polygon: other
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("suffix", [".vtp", ".vtk", ".vtkhdf"])
+def test_poly_data_of_vtk(tmp_path, suffix, binary):
+    pyvista = pytest.importorskip("pyvista")
+    faces = np.insert(SIDES[:5], 0, 3, axis=1).ravel()
+    lines, strips = [3, 0, 2, 4, 2, 1, 3], [4, 0, 1, 3, 5]
+    found = pyvista.PolyData(OCTAHEDRON, faces=faces, lines=lines, strips=strips)
+    found.cell_data["tag"] = np.arange(8)  # lines first, strips last
+    file = tmp_path / f"m{suffix}"
+    if suffix == ".vtkhdf":
+        writer = pytest.importorskip("vtkmodules.vtkIOHDF").vtkHDFWriter()
+        writer.SetFileName(str(file))
+        writer.SetInputData(found)
+        writer.Write()
+    else:
+        found.save(file, binary=binary)
+    ours = read(file, unit="mm")
+    agree(ours, file)
+    assert ours.stated == {"points": 6, "cells": 8, "pieces": 1}
+    assert sorted(ours.regions["line"]) == [0, 0, 1]
+    assert sorted(ours.regions["triangle"]) == [2, 3, 4, 5, 6, 7, 7]
 
 
 def test_strips_alternate(tmp_path):

@@ -210,10 +210,18 @@ def _read(settings: Settings, free: float) -> tuple[Mesh | Voxels, list[str], st
         if not settings.elements:
             notes.append("The surface has fibres: it was run as a thin shell.")
         return mesh, notes, mesh.unit_note
+    voxels, told = _as_voxels(mesh, settings, free, filled)
+    return voxels, [*notes, *told], mesh.unit_note
+
+
+def _as_voxels(
+    mesh: Mesh, settings: Settings, free: float, filled: bool
+) -> tuple[Voxels, list[str]]:
+    """The voxels of tetrahedra, or within a closed surface, and notes."""
     spacing = settings.spacing
     if spacing is None:
         volume = _FILLED * float(np.prod(mesh.size))
-        if not surface:
+        if "tetra" in mesh.elements:
             volume = float(np.abs(mesh.measures("tetra")).sum())
         spacing = _rounded(
             (volume / _NODES[settings.eikonal]) ** (1 / 3), settings, free
@@ -221,17 +229,15 @@ def _read(settings: Settings, free: float) -> tuple[Mesh | Voxels, list[str], st
     try:
         voxels = from_mesh(mesh, spacing)
     except ValueError as error:
-        if not filled or "line" in mesh.elements and "triangle" not in mesh.elements:
+        if not filled:
             raise
-        raise ValueError(f"{error} {_ON_SURFACE}") from None
-    if filled:
-        notes.append(
-            f"The closed surface was filled: {voxels.volume / ML:.3g} mL of solid "
-            f"tissue. {_ON_SURFACE}"
-        )
-        voxels, left = _conducting(voxels, settings)
-        notes += left
-    return voxels, notes, mesh.unit_note
+        hint = _ON_SURFACE if "triangle" in mesh.elements else "On its lines: --mesh"
+        raise ValueError(f"{error} {hint}") from None
+    if not filled:
+        return voxels, []
+    voxels, left = _conducting(voxels, settings)
+    size = f"{voxels.volume / ML:.3g} mL of solid tissue"
+    return voxels, [f"The closed surface was filled: {size}. {_ON_SURFACE}", *left]
 
 
 _ON_SURFACE = (
@@ -244,13 +250,19 @@ def _lines(mesh: Mesh, settings: Settings) -> list[str]:
     """What lines beside tetrahedra were taken for."""
     count = len(mesh.elements.get("line", ()))
     if not count or "tetra" not in mesh.elements:
+        if settings.conduct_lines:
+            raise ValueError(
+                f"{settings.file} has no lines beside tetrahedra: leave "
+                "--conduct-lines out."
+            )
         return []
     told = f"{count} lines beside the tetrahedra ({mesh.measures('line').sum():.3g} mm)"
     if settings.conduct_lines:
         return [f"{told} conduct as cables, as asked."]
     return [
         f"{told} were taken for labels, such as the curves of a CAD model, and do not "
-        "conduct. If they are cables (Purkinje fibres): --mesh --conduct-lines"
+        "conduct. If they are cables (Purkinje fibres): --eikonal --mesh "
+        "--conduct-lines"
     ]
 
 

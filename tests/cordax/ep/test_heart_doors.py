@@ -231,8 +231,15 @@ def test_options_that_would_be_ignored_are_refused(told, words):
         Settings(**told)
 
 
-def test_a_threshold_for_a_mesh_is_refused(here):
+def test_options_that_a_file_has_no_use_for_are_refused(here):
     write(BLOCK, "m.vtu")
+    with pytest.raises(ValueError, match="no lines beside tetrahedra: leave"):
+        built(file="m.vtu", conduct_lines=True)
+    ends = np.stack([EDGE[:-1], EDGE[1:]], axis=1)
+    write(Mesh(BLOCK.nodes, {"line": ends}), "cable.vtu")
+    with pytest.raises(ValueError, match="On its lines: --mesh"):
+        built(file="cable.vtu", elements=False, spacing=1.0)
+    assert built(file="cable.vtu").size["lines_mm"] == pytest.approx(50.0)
     with pytest.raises(ValueError, match="leave --threshold out"):
         built(file="m.vtu", threshold=0.5)
 

@@ -49,6 +49,22 @@ def shared_data() -> Callable[[str], Path]:
     return find
 
 
+@pytest.fixture
+def shared_cases() -> Callable[[str], Path]:
+    """Path of a case (an input with its right value) by name; skips where absent."""
+    folder = Path(os.environ.get("CORDAX_CASES") or ROOT.parent / "shared" / "cases")
+
+    def find(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            pytest.skip(
+                f"cases absent: set CORDAX_CASES to the folder that holds {name}"
+            )
+        return path
+
+    return find
+
+
 #: Files that run in one process, because they need the same compiled programs.
 TOGETHER = {
     f"tests/calibration/{name}.py": "the synthetic patient"

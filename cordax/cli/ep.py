@@ -107,7 +107,9 @@ def _print_cell(found: dict[str, Any]) -> None:
 def run(
     file: Annotated[
         Path | None,
-        typer.Argument(help="Mesh (.vtu .vtp .msh .ply .stl .pts ...) or NIfTI."),
+        typer.Argument(
+            help="Mesh (.vtu .vtp .msh .ply .stl .pts ...) or labels (.nii.gz .vti)."
+        ),
     ] = None,
     heart: Annotated[
         str,
@@ -140,6 +142,26 @@ def run(
     regions_insulating: Annotated[
         str, typer.Option(metavar="3,4", help="Regions that do not conduct.")
     ] = "",
+    fibre_field: Annotated[
+        str, typer.Option(metavar="NAME", help="The file's field of fibres.")
+    ] = "",
+    sheet_field: Annotated[
+        str, typer.Option(metavar="NAME", help="The file's field of sheets.")
+    ] = "",
+    region_field: Annotated[
+        str, typer.Option(metavar="NAME", help="The file's field of region numbers.")
+    ] = "",
+    conduct_lines: Annotated[
+        bool,
+        typer.Option(
+            "--conduct-lines",
+            help="Lines beside tetrahedra are cables, not labels; with --mesh.",
+        ),
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="An image that is no label map: tissue is above this."),
+    ] = None,
     cell: Annotated[
         str, typer.Option(help="Membrane model; see cordax ep cell --help.")
     ] = "mitchell_schaeffer_2003",
@@ -254,9 +276,10 @@ def run(
             settings = options.Settings(
                 heart=heart, file=str(file or ""), unit=_unit(unit), spacing=spacing,
                 elements=mesh, fibres=fibres, cell=cell, layer=layer, prepace=prepace,
-                insulating=tuple(
-                    int(k) for k in several(regions_insulating, "--regions-insulating")
-                ),
+                insulating=options.whole(regions_insulating, "--regions-insulating"),
+                fibre_field=fibre_field, sheet_field=sheet_field,
+                region_field=region_field, conduct_lines=conduct_lines,
+                threshold=threshold,
                 velocity=several(velocity, "--velocity"),
                 conductivity=several(conductivity, "--conductivity"),
                 stimulate=tuple(several(x, "--stimulate") for x in stimulate or ()),

@@ -18,11 +18,21 @@ def _mesh() -> None:
 @app.command()
 def check(
     file: Annotated[
-        Path, typer.Argument(help="Mesh: .vtu .vtp .vtk .vtkhdf .msh .ply .stl .pts")
+        Path,
+        typer.Argument(help=".vtu .vtp .vtk .vtkhdf .msh .xdmf .ply .stl .pts"),
     ],
     unit: Annotated[
         str | None,
         typer.Option(help="Unit of length of the file: m, cm, mm or um."),
+    ] = None,
+    fibre_field: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The file's field of fibres.")
+    ] = None,
+    sheet_field: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The file's field of sheets.")
+    ] = None,
+    region_field: Annotated[
+        str | None, typer.Option(metavar="NAME", help="... of region numbers.")
     ] = None,
     repair: Annotated[
         Path | None,
@@ -49,11 +59,19 @@ def check(
         if repair.suffix.lower() not in mesh_files.WRITABLE:
             names = ", ".join(mesh_files.WRITABLE)
             raise Refused(f"--repair writes {names}; got {repair.name!r}.")
-    mesh = mesh_files.read(file, unit=unit)
+    mesh = mesh_files.read(
+        file, unit=unit, region=region_field, fibre=fibre_field, sheet=sheet_field
+    )
     done: list[str] = []
     if repair is not None:
         mesh, done = mesh_check.repair(mesh)
         mesh_files.write(mesh, repair)
+        lost = mesh_files.left_behind(mesh, repair)
+        if lost:
+            done.append(
+                f"{repair.suffix} files have no place for {', '.join(lost)}: left out. "
+                f"Name it {repair.stem}.vtu to keep them."
+            )
     found = mesh_report.figures(mesh)
     if json:
         extra = {"repaired": {"file": str(repair), "done": done}} if repair else {}

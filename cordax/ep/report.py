@@ -146,6 +146,7 @@ def rows(outcome: Outcome) -> list[tuple[str, str]]:
         value = figures.get("ecg", {}).get(key)
         if value is not None:
             found.append((name, f"{number(value)} {unit}"))
+    found += size_rows(figures)
     found.append(("Nodes", f"{figures['nodes']:,} at {figures['spacing_mm']:g} mm"))
     if "dt_ms" in figures:
         found.append(("Time step", f"{figures['dt_ms']:g} ms, {figures['scheme']}"))
@@ -158,6 +159,24 @@ def rows(outcome: Outcome) -> list[tuple[str, str]]:
         ))  # fmt: skip
     found.append(("Time taken", f"{figures['seconds']:g} s"))
     return found
+
+
+def size_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    """The size of the tissue and the unit of its file, in words."""
+    if "size_mm" not in figures:
+        return []
+    size = " x ".join(number(x) for x in figures["size_mm"])
+    parts = [
+        f"{number(figures[key])} {unit}"
+        for key, unit in (
+            ("volume_ml", "mL"), ("area_cm2", "cm^2"), ("lines_mm", "mm of lines"),
+        )
+        if key in figures
+    ]  # fmt: skip
+    return [
+        ("Size", ", ".join([f"{size} mm", *parts])),
+        ("Unit of the file", figures["unit"]),
+    ]
 
 
 def velocity_rows(velocity: dict[str, Any]) -> list[tuple[str, str]]:

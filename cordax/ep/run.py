@@ -290,6 +290,7 @@ def _finished(
     figures = {
         "nodes": int(at.size),
         "spacing_mm": round(heart.length, 4),
+        **heart.size,
         **figures,
         "total_activation_time_ms": float(total_activation_time(jnp.asarray(at))),
         "activated_percent": PERCENT * float(reached.sum() / alive.sum()),

@@ -24,7 +24,10 @@ class Settings:
     biventricle as sinus rhythm does, through a fast layer; ``strength`` is in times the
     threshold, which is then searched. ``stimulate`` holds (x, y,
     z) or (x, y, z, radius), ``ablate`` (x, y, z, radius) or two points and a radius.
-    ``fibres`` is "file" (those the geometry has) or "rule".
+    ``fibres`` is "file" (those the geometry has) or "rule". ``fibre_field``,
+    ``sheet_field`` and ``region_field`` name what holds them in the file, where it has
+    a name of its own; ``conduct_lines`` makes lines beside tetrahedra cables;
+    ``threshold`` is the value above which an image of no labels is tissue.
 
     **Raises** ValueError where options contradict each other or have a wrong length.
     """
@@ -36,6 +39,11 @@ class Settings:
     elements: bool = False
     fibres: str = "file"
     insulating: tuple[int, ...] = ()
+    fibre_field: str = ""
+    sheet_field: str = ""
+    region_field: str = ""
+    conduct_lines: bool = False
+    threshold: float | None = None
     cell: str = CELL
     layer: str = ""
     prepace: int = 10
@@ -63,6 +71,7 @@ class Settings:
                 "Give a mesh or an image, or a generated heart: cordax ep run FILE, or "
                 "cordax ep run --heart left_ventricle"
             )
+        _of_files(self)
         if self.velocity and self.conductivity:
             raise ValueError("Give --velocity or --conductivity, not both.")
         if self.eikonal and self.conductivity:
@@ -119,6 +128,30 @@ class Settings:
         return Path(self.file).name if self.file else self.heart.replace("_", " ")
 
 
+def _of_files(settings: Settings) -> None:
+    """Raises for options that would be ignored."""
+    options = ("unit", "fibre_field", "sheet_field", "region_field", "threshold")
+    given = [name for name in options if getattr(settings, name) not in ("", None)]
+    if settings.heart and (given or settings.conduct_lines):
+        name = given[0].replace("_", "-") if given else "conduct-lines"
+        raise ValueError(
+            f"--{name} is for files; the generated {settings.heart} is in mm and has "
+            f"its own fields. Leave --{name} out."
+        )
+    if settings.conduct_lines and not settings.elements:
+        raise ValueError(
+            "Voxels hold no lines: cables conduct on the elements. Type "
+            "--conduct-lines --mesh"
+        )
+    if settings.conduct_lines and not settings.eikonal:
+        raise ValueError(
+            "Lines conduct as cables in the front alone: in tissue on elements a line "
+            "is a link between two layers. Type --conduct-lines --mesh --eikonal"
+        )
+    if settings.fibre_field and settings.fibres == "rule":
+        raise ValueError("--fibres rule makes fibres: leave --fibre-field out.")
+
+
 def three(values: tuple[float, ...]) -> Triple:
     """One number for all three directions, or three."""
     return (values[0], values[-1] if len(values) == 1 else values[1], values[-1])
@@ -137,6 +170,16 @@ def numbers(text: str, option: str) -> tuple[float, ...]:
     except ValueError:
         raise ValueError(
             f"{option} takes numbers separated by commas; got {text!r}."
+        ) from None
+
+
+def whole(text: str, option: str) -> tuple[int, ...]:
+    """ "1,2,3" as whole numbers, exactly; ``ValueError`` names the option."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError(
+            f"{option} takes whole numbers separated by commas; got {text!r}."
         ) from None
 
 

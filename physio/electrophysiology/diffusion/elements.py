@@ -19,6 +19,7 @@ from physio.electrophysiology.diffusion.operator import (
     AbstractOperator,
     Lists,
 )
+from physio.electrophysiology.mesh.mesh import Mesh
 from physio.parameters import param
 
 _LINK = "Labarthe 2014, 10.1093/europace/euu251: layers 0.1 mm apart, D 0.01 mm^2/ms"
@@ -148,8 +149,9 @@ def on_mesh(mesh: Any) -> LinearElements:
     """How to diffuse on a :class:`~physio.electrophysiology.mesh.mesh.Mesh`.
 
     Tetrahedra where it has any, else triangles, and lines between their nodes are
-    links; else lines are cables. Raises ``ValueError`` for a mesh of none, for nodes of
-    no element, and where fibres are missing.
+    links where they conduct (``Mesh.tissue``); else lines are cables. Raises
+    ``ValueError`` for a mesh of none, for nodes of no element, and where fibres are
+    missing.
     """
     kinds = ("tetra", "triangle", "line")
     kind = next((k for k in kinds if len(mesh.elements.get(k, ()))), "")
@@ -166,7 +168,9 @@ def on_mesh(mesh: Any) -> LinearElements:
     nodes = np.asarray(mesh.nodes, float)
     corners = np.asarray(mesh.elements[kind])
     none = np.zeros((0, 2), np.int32)
-    links = none if kind == "line" else np.asarray(mesh.elements.get("line", none))
+    tissue = mesh.tissue if isinstance(mesh, Mesh) else tuple(mesh.elements)
+    linked = kind != "line" and "line" in tissue
+    links = np.asarray(mesh.elements["line"]) if linked else none
     first, second = _pairs(corners.shape[1])
     pairs = np.concatenate(
         [

@@ -34,6 +34,7 @@ from physio.electrophysiology.eikonal.medium import (
     speeds,
     unit_axes,
 )
+from physio.electrophysiology.mesh.mesh import Mesh
 
 CORNERS = {"tetra": 4, "triangle": 3, "line": 2}
 
@@ -288,14 +289,15 @@ def _distance(corners: Float[Array, "n_elem n_corner 3"], position: Array) -> Ar
 def mesh_neighbourhood(
     mesh: MeshLike, kinds: tuple[str, ...] | None = None
 ) -> ElementNeighbourhood:
-    """The elements of these kinds around each node; by default tissue and lines.
+    """The elements of these kinds around each node; by default ``Mesh.tissue``.
 
-    Where there are tetrahedra triangles are taken for labels of their surface.
+    Where there are tetrahedra triangles and lines are taken for labels.
     """
     present = [kind for kind in CORNERS if len(mesh.elements.get(kind, ()))]
     if kinds is None:
-        left_out = "triangle" if "tetra" in present else None
-        kinds = tuple(kind for kind in present if kind != left_out)
+        tissue = ("tetra",) if "tetra" in present else tuple(CORNERS)
+        tissue = mesh.tissue if isinstance(mesh, Mesh) else tissue
+        kinds = tuple(kind for kind in present if kind in tissue)
     missing = [kind for kind in kinds if kind not in present]
     if missing or not kinds:
         raise ValueError(

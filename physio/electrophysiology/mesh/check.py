@@ -54,7 +54,7 @@ def check(mesh: Mesh) -> list[Problem]:
         found += _surface(mesh)
     for name, group in (("fibre", mesh.fibres), ("sheet", mesh.sheets)):
         for kind in ("tetra", "triangle"):
-            if kind in group:
+            if kind in group and kind in mesh.tissue:
                 found += _directions(mesh, name, kind, group[kind])
     return found
 

@@ -24,7 +24,9 @@ class Mesh:
     element: "tetra", "triangle", "line"; "hexahedron" serves to write voxels.
     ``point_fields`` hold one row per node, ``cell_fields`` one row per element of
     each kind. ``unit`` is the unit the file was in and ``unit_note`` how it is known;
-    ``notes`` say what a reader left out or converted.
+    ``notes`` say what a reader left out or converted; ``stated`` are the points, cells
+    and pieces that the file says it holds. Lines beside volumes are labels, as CAD
+    programs save their curves; with ``conducting_lines`` they are cables.
 
     **Raises** ValueError where the arrays do not belong together.
     """
@@ -40,6 +42,8 @@ class Mesh:
     unit: str = "mm"
     unit_note: str = "mm, as given"
     notes: tuple[str, ...] = ()
+    stated: dict[str, int | None] = field(default_factory=dict)
+    conducting_lines: bool = False
 
     def __post_init__(self) -> None:
         nodes = np.ascontiguousarray(self.nodes, dtype=np.float64)
@@ -49,7 +53,7 @@ class Mesh:
         regions = {k: np.zeros(len(e), np.int32) for k, e in elements.items()}
         for kind, given in self.regions.items():
             _per_element(kind, given, elements, "regions")
-            regions[kind] = np.ascontiguousarray(given, dtype=np.int32)
+            regions[kind] = whole_numbers(given)
         for name, group in (("fibres", self.fibres), ("sheets", self.sheets)):
             kept = {}
             for kind, given in group.items():
@@ -75,10 +79,15 @@ class Mesh:
 
     @property
     def tissue(self) -> tuple[str, ...]:
-        """The kinds that conduct: where there are volumes, triangles are labels."""
-        volumes = [k for k in ("tetra", "hexahedron") if k in self.elements]
+        """The kinds that conduct: where there are volumes, triangles are labels.
+
+        So are lines there, unless ``conducting_lines``; beside triangles, and alone,
+        they conduct.
+        """
+        volumes = [k for k in ("tetra", "hexahedron") if len(self.elements.get(k, ()))]
         shown = volumes or [k for k in ("triangle",) if k in self.elements]
-        return (*shown, *(k for k in ("line",) if k in self.elements))
+        lines = "line" in self.elements and (self.conducting_lines or not volumes)
+        return (*shown, *(("line",) if lines else ()))
 
     @property
     def bounds(self) -> Float[np.ndarray, "3 2"]:
@@ -179,6 +188,16 @@ def _corners(kind: str, given, n_node: int) -> np.ndarray:
             f"the mesh has nodes 0 to {n_node - 1}. Count nodes from 0."
         )
     return np.ascontiguousarray(corners, dtype=np.int32)
+
+
+def whole_numbers(given) -> np.ndarray:
+    """Region numbers with their value: 32 bits where they fit, else 64."""
+    values = np.asarray(given)
+    limits = np.iinfo(np.int32)
+    fits = values.size == 0 or (
+        limits.min <= int(values.min()) and int(values.max()) <= limits.max
+    )
+    return np.ascontiguousarray(values, dtype=np.int32 if fits else np.int64)
 
 
 def _per_element(kind: str, given, elements: dict, name: str) -> None:

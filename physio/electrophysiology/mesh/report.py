@@ -8,6 +8,7 @@ from physio.electrophysiology.mesh import geometry
 from physio.electrophysiology.mesh.check import check
 from physio.electrophysiology.mesh.mesh import Mesh
 
+_MOST_REGIONS = 200
 _MM3_PER_ML = 1000.0
 _MM2_PER_CM2 = 100.0
 _SIZES = {
@@ -22,12 +23,17 @@ def figures(mesh: Mesh) -> dict[str, Any]:
     """The mesh in numbers: plain lists and dictionaries, ready for JSON.
 
     ``regions`` gives each region's number of elements and its size by kind: volume
-    (mL), area (cm^2) or length (mm). ``edge_mm`` is minimum, median, maximum over the
-    tissue; ``dihedral_deg`` the smallest, its 1 % quantile and the largest angle.
+    (mL), area (cm^2) or length (mm), and ``sizes`` the whole of each kind; ``stated``
+    is what the file says of its numbers, counted apart from its reader; ``labels`` the
+    kinds that do not conduct. ``edge_mm`` is minimum, median, maximum over the tissue;
+    ``dihedral_deg`` the smallest, its 1 % quantile and the largest angle.
     """
     return {
         "nodes": mesh.n_node,
         "elements": {kind: len(e) for kind, e in mesh.elements.items()},
+        "sizes": {kind: _total(mesh, kind) for kind in mesh.elements},
+        "stated": dict(mesh.stated),
+        "labels": [kind for kind in mesh.elements if kind not in mesh.tissue],
         "bounds_mm": mesh.bounds.tolist(),
         "unit": mesh.unit,
         "unit_note": mesh.unit_note,
@@ -36,6 +42,7 @@ def figures(mesh: Mesh) -> dict[str, Any]:
         "fibres": sorted(mesh.fibres),
         "sheets": sorted(mesh.sheets),
         "fields": sorted([*mesh.point_fields, *mesh.cell_fields]),
+        "like_regions": _like_regions(mesh),
         "edge_mm": _edge_lengths(mesh),
         "dihedral_deg": _angles(mesh),
         "notes": list(mesh.notes),
@@ -51,9 +58,14 @@ def describe(mesh: Mesh) -> str:
 def as_text(found: dict[str, Any]) -> str:
     """What ``figures`` found, as lines."""
     size = [high - low for low, high in found["bounds_mm"]]
-    kinds = ", ".join(f"{count} {kind}" for kind, count in found["elements"].items())
+    kinds = ", ".join(
+        f"{count} {kind} ({found['sizes'][kind]:.4g} {_SIZES[kind][0]}"
+        f"{', labels' if kind in found['labels'] else ''})"
+        for kind, count in found["elements"].items()
+    )
     lines = [
         f"{found['nodes']} nodes; {kinds}; {_counted(found['components'], 'piece')}",
+        *_stated(found["stated"]),
         "size {:.1f} x {:.1f} x {:.1f} mm".format(*size),
         f"unit of the file: {found['unit_note']}",
     ]
@@ -73,9 +85,46 @@ def as_text(found: dict[str, Any]) -> str:
         )
     lines.append(f"fibres: {', '.join(found['fibres']) or 'none'}")
     lines.append(f"other fields: {', '.join(found['fields']) or 'none'}")
+    if found["like_regions"]:
+        named = " or ".join(found["like_regions"])
+        lines.append(
+            f"no regions were recognised; if they are in {named}: --region-field "
+            f"{found['like_regions'][0]}"
+        )
     lines += found["notes"]
     lines += [f"problem: {problem}" for problem in found["problems"]]
     return "\n".join(lines if found["problems"] else [*lines, "no problems"])
+
+
+def _stated(found: dict[str, int | None]) -> list[str]:
+    """What the file states, where it states anything."""
+    if not found:
+        return []
+    known = [
+        f"{found[name]} {name}"
+        for name in ("points", "cells")
+        if found[name] is not None
+    ]
+    several = f" in {found['pieces']} pieces" if (found["pieces"] or 1) > 1 else ""
+    numbers = " and ".join(known) or "no numbers"
+    return [f"stated by the file, counted apart: {numbers}{several}"]
+
+
+def _like_regions(mesh: Mesh) -> list[str]:
+    """Fields of few whole numbers, where no region is known by its usual name."""
+    if any(values.any() for values in mesh.regions.values()):
+        return []
+    found = []
+    for name, group in mesh.cell_fields.items():
+        values = [np.asarray(group[kind]) for kind in mesh.tissue if kind in group]
+        whole = values and all(v.dtype.kind in "iu" and v.ndim == 1 for v in values)
+        if whole and 1 < len(np.unique(np.concatenate(values))) <= _MOST_REGIONS:
+            found.append(name)
+    return found
+
+
+def _total(mesh: Mesh, kind: str) -> float:
+    return float(np.abs(mesh.measures(kind)).sum() / _SIZES[kind][1])
 
 
 def _regions(mesh: Mesh, kind: str) -> dict[str, dict[str, int | float]]:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int32
 
 from physio.electrophysiology.mesh import geometry
-from physio.electrophysiology.mesh.mesh import Mesh
+from physio.electrophysiology.mesh.mesh import Mesh, whole_numbers
 
 # Above this many cells a dense table of the grid would cost more than 1 GB.
 _DENSE = 2**28
@@ -74,8 +74,8 @@ class Voxels:
             )
         regions = np.asarray(self.regions)
         if not len(regions):
-            regions = np.zeros(len(index))
-        object.__setattr__(self, "regions", regions.astype(np.int32))
+            regions = np.zeros(len(index), dtype=np.int32)
+        object.__setattr__(self, "regions", whole_numbers(regions))
         self._check_rows()
 
     def _check_rows(self) -> None:

@@ -84,6 +84,32 @@ def test_problems_have_exit_code_one_and_are_mended_when_asked(tmp_path, capsys)
     assert len(found["repaired"]["done"]) == 2
 
 
+def test_fields_can_be_named_and_what_a_format_lacks_is_told(tmp_path, capsys):
+    bare = replace(HEART, fibres={}, sheets={}, regions={}, point_fields={})
+    zones = {"tetra": np.arange(len(HEART.elements["tetra"])) % 3 + 1}
+    fields = {"FIB_DIR": HEART.fibres, "zone": zones}
+    write(replace(bare, cell_fields=fields), tmp_path / "heart.vtu")
+    command = ["mesh", "check", str(tmp_path / "heart.vtu")]
+    assert run(command) == 0
+    assert "if they are in zone: --region-field zone" in capsys.readouterr().out
+    named = [*command, "--fibre-field", "FIB_DIR", "--region-field", "zone"]
+    assert run([*named, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["fibres"] == ["tetra"] and set(found["regions"]["tetra"]) == set("123")
+    count = len(HEART.elements["tetra"])
+    assert found["stated"] == {"points": HEART.n_node, "cells": count, "pieces": 1}
+    assert found["sizes"]["tetra"] == pytest.approx(
+        np.abs(HEART.measures("tetra")).sum() / 1000.0
+    )
+    assert run([*command, "--repair", str(tmp_path / "out.pts")]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert ".pts files have no place for FIB_DIR, zone: left out" in told
+    assert run([*named, "--repair", str(tmp_path / "all.vtu")]) == 0
+    assert "no place" not in capsys.readouterr().out
+    again = read(tmp_path / "all.vtu")
+    np.testing.assert_array_equal(again.regions["tetra"], zones["tetra"])
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

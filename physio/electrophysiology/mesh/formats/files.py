@@ -1,35 +1,52 @@
 """Reading and writing meshes: VTK, gmsh, XDMF, PLY, STL and openCARP files.
 
-Regions, fibres and sheets are recognised
-by their usual names (``REGION``, ``FIBRE``, ``SHEET``); every other field is kept.
+Regions, fibres and sheets are recognised by their usual names (``fields``); every other
+field is kept. What a file states of its numbers is counted apart from its reader, and a
+reader that returns less is not believed.
 """
 
 import re
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
-from physio.electrophysiology.mesh.formats import libraries, opencarp, vtkhdf
-from physio.electrophysiology.mesh.formats.raw import RawMesh
+from physio.electrophysiology.mesh.formats import (
+    gmsh,
+    libraries,
+    opencarp,
+    surfaces,
+    vtkhdf,
+    xdmf,
+)
+from physio.electrophysiology.mesh.formats.fields import (
+    FIBRE,
+    REGION,
+    SHEET,
+    assembled,
+)
+from physio.electrophysiology.mesh.formats.raw import (
+    Damaged,
+    IsImage,
+    NotUnderstood,
+    RawMesh,
+)
+from physio.electrophysiology.mesh.formats.stated import Stated, stated
 from physio.electrophysiology.mesh.memory import refuse_too_large
 from physio.electrophysiology.mesh.mesh import Mesh
-from physio.electrophysiology.mesh.units import to_mm
+from physio.electrophysiology.mesh.units import doubt, to_mm
 from physio.files import replacing
 
-#: Names of the regions in files, compared without case, the first found is taken.
-REGION = ("region", "regions", "region_id", "regionid", "elemtag", "elemtags")
-REGION += ("gmsh:physical", "medit:ref", "cellentityids", "material", "material_id")
-REGION += ("materialid", "tag", "tags", "tissue", "label", "labels", "cell_tags")
-FIBRE = ("fibre", "fiber", "fibres", "fibers", "lon", "f0", "f", "fibre_direction")
-FIBRE += ("fiber_direction", "fiber_directions", "fibers_longitudinal", "fibre_axis")
-SHEET = ("sheet", "sheets", "s0", "s", "sheet_direction", "fibers_sheet", "trans")
 _USED = ("tetra", "triangle", "line")
+_HOLLOW = ("vertex", "poly-vertex", "empty")
 _SURFACES = (".vtp", ".ply", ".stl")
-READABLE = (*libraries.MESHIO, ".vtp", ".vtk", ".vtkhdf", *opencarp.SUFFIXES)
+READABLE = (".vtu", ".msh", ".xdmf", ".ply", ".stl", ".vtp", ".vtk", ".vtkhdf", ".pvtu")
+READABLE += (".pvtp", *opencarp.SUFFIXES)
+#: Files that hold images: ``images`` reads the first three.
+IMAGES = (".nii", ".nii.gz", ".vti", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img")
+IMAGES += (".pvti", ".dcm", ".mgz", ".tif", ".tiff", ".seg.nrrd", ".gipl")
 WRITABLE = (".vtu", ".vtkhdf", *_SURFACES, *opencarp.SUFFIXES)
 
 
@@ -60,14 +77,18 @@ def read(
         if file.stat().st_size == 0:
             raise ValueError(f"{file} is empty. Copy or export it again.")
     refuse_too_large(list(files.values()), suffix)
-    raw = _read_raw(path, suffix)
+    raw, promised = _read_raw(path, suffix)
     raw = _kept(raw, keep, path)
     points = np.asarray(raw.points, dtype=np.float64)
     if points.shape[1] == 2:
         points = np.pad(points, ((0, 0), (0, 1)))
-    points, unit, note = to_mm(points, unit, raw.unit, path)
+    unit_given = unit is not None
+    points, unit, note = to_mm(points, unit, raw.unit, path, raw.blocks)
     names = {"region": region, "fibre": fibre, "sheet": sheet}
-    return _assembled(raw, points, names, unit, note, path)
+    found = assembled(raw, points, names, unit, note, path)
+    odd = doubt(float(found.size.max())) if unit_given else []
+    told = {name: getattr(promised, name) for name in ("points", "cells", "pieces")}
+    return replace(found, stated=told, notes=(*found.notes, *odd))
 
 
 def write(mesh: Mesh, path: str | Path) -> None:
@@ -109,6 +130,25 @@ def write(mesh: Mesh, path: str | Path) -> None:
             libraries.write_meshio(raw, temporary, suffix)
 
 
+def left_behind(mesh: Mesh, path: Path) -> list[str]:
+    """What ``mesh`` holds and a file of that name does not: regions, fields by name."""
+    suffix = path.suffix.lower()
+    if suffix in (".vtu", ".vtkhdf", ".vtp"):
+        return []
+    lost = [*mesh.cell_fields]
+    plain = suffix == ".ply"
+    lost += [n for n, v in mesh.point_fields.items() if not plain or np.ndim(v) > 1]
+    if suffix in opencarp.SUFFIXES:
+        return lost
+    if any(values.any() for values in mesh.regions.values()):
+        lost.append("regions")
+    return [
+        *lost,
+        *(["fibres"] if mesh.fibres else ()),
+        *(["sheets"] if mesh.sheets else ()),
+    ]
+
+
 def _suffix(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix in opencarp.SUFFIXES:
@@ -119,6 +159,8 @@ def _suffix(path: Path) -> str:
         return ".pts"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
+    if path.name.lower().endswith(IMAGES):
+        raise NotUnderstood(_image(path, "by its name"))
     if suffix not in READABLE or path.is_dir():
         raise ValueError(
             f"{path} is not a mesh by its name: meshes are {', '.join(READABLE)}. "
@@ -127,33 +169,101 @@ def _suffix(path: Path) -> str:
     return suffix
 
 
-def _read_raw(path: Path, suffix: str) -> RawMesh:
-    if suffix in opencarp.SUFFIXES:
-        return opencarp.read(path)
-    readers: dict[str, Callable[[Path], RawMesh]] = {
-        ".vtp": libraries.read_vtk,
-        ".vtk": libraries.read_vtk,
-        ".vtkhdf": vtkhdf.read,
-    }
-    try:
-        raw = readers.get(suffix, libraries.read_meshio)(path)
-    except MemoryError:
-        raise
-    # the readers of other people's files raise anything, SystemExit included
-    except (Exception, SystemExit) as error:
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(
-            f"{path} cannot be read as {suffix}: {why.rstrip('.')}; it is truncated, "
-            f"or not what its name says{_looks_like(path)}."
-        ) from error
+def _image(path: Path, what: str) -> str:
+    said = f"{path} is an image ({what}), not a mesh. "
+    if path.name.lower().endswith((".nii", ".nii.gz", ".vti", ".vtk")):
+        return (
+            f"{said}Its labels become voxels: cordax ep run {path} -o OUT. (Or save it "
+            "as NIfTI, .nii.gz, from ParaView or 3D Slicer.)"
+        )
+    return (
+        f"{said}Save its label map as NIfTI (.nii.gz), e.g. from 3D Slicer, and type: "
+        f"cordax ep run {path.stem}.nii.gz -o OUT"
+    )
+
+
+_READERS: dict[str, Callable[[Path], RawMesh | None]] = {
+    ".vtkhdf": vtkhdf.read, ".msh": gmsh.read, ".xdmf": xdmf.read,
+    ".ply": surfaces.read_ply, ".stl": surfaces.read_stl,
+}  # fmt: skip
+
+
+def _read_raw(path: Path, suffix: str) -> tuple[RawMesh, Stated]:
+    """The file's content, and what it states of itself, counted apart."""
+    carp = suffix in opencarp.SUFFIXES
+    raw = opencarp.read(path) if carp else _understood(path, suffix)
+    file = opencarp.stem(path).with_name(f"{opencarp.stem(path).name}{suffix}")
+    promised = stated(file if carp else path, suffix)
+    _all_of_it(raw, promised, path)
     highest = max((int(c.max(initial=-1)) for _, c in raw.blocks), default=-1)
     if highest >= len(raw.points):
         raise ValueError(
-            f"{path} names the point {highest} and holds {len(raw.points)}: it is "
+            f"{path} names the node {highest} and holds {len(raw.points)}: it is "
             "truncated or damaged."
         )
     raw.unit = raw.unit or _stated_unit(path)
-    return raw
+    return raw, promised
+
+
+def _understood(path: Path, suffix: str) -> RawMesh:
+    try:
+        raw = _READERS.get(suffix, libraries.read_vtk)(path)
+        return libraries.read_meshio(path) if raw is None else raw
+    except MemoryError:
+        raise
+    except IsImage as image:
+        raise NotUnderstood(_image(path, image.what)) from None
+    except NotUnderstood as error:
+        raise NotUnderstood(
+            f"{path} is not understood: {str(error).rstrip('.')}."
+        ) from None
+    # the readers of other people's files raise anything, SystemExit included
+    except (Exception, SystemExit) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        said = f"{path} cannot be read as {suffix}: {why.rstrip('.')}"
+        if isinstance(error, Damaged) or _is_damage(path, error):
+            said += f"; it is truncated, or not what its name says{_looks_like(path)}"
+        else:
+            said += ". Open it where it was made, e.g. in ParaView, and save it as .vtu"
+        raise ValueError(f"{said}.") from error
+
+
+def _is_damage(path: Path, error: BaseException) -> bool:
+    """Whether another kind of file bears this name, or HDF5 finds it cut short."""
+    looks, suffix = _looks_like(path), path.suffix.lower()
+    xml = {".vtu": "VTK UnstructuredGrid", ".vtp": "VTK PolyData"}
+    own = xml.get(suffix, {".vtkhdf": "HDF5"}.get(suffix, suffix))
+    if suffix == ".vtkhdf" and isinstance(error, OSError):
+        return True
+    return bool(looks) and f"content is {own})" not in looks
+
+
+def _all_of_it(raw: RawMesh, promised: Stated, path: Path) -> None:
+    """No reader returns less than the file states, nor what only a part of it has."""
+    points = len(raw.points)
+    lost = [
+        f"{wanted} {name} and {got} were read"
+        for name, wanted, got in (
+            ("points", promised.points, points), ("cells", promised.cells, raw.n_cell),
+        )
+        if wanted is not None and got < wanted
+    ]  # fmt: skip
+    if lost:
+        raise ValueError(
+            f"{path} states {', '.join(lost)}: it is truncated, or holds what is not "
+            "understood. Open it where it was made and save it as .vtu."
+        )
+
+    for name in promised.uneven:
+        raw.point_data.pop(name, None)
+        raw.cell_data.pop(name, None)
+        told = f"the field {name}, which some of the file's pieces lack"
+        if name.lower() in (*REGION, *FIBRE, *SHEET):
+            raise NotUnderstood(
+                f"{path} is not understood: it has {told}. Write it to all of them, or "
+                "save the others without it, as .vtu."
+            )
+        raw.notes.append(f"Left out: {told}.")
 
 
 def _looks_like(path: Path) -> str:
@@ -180,16 +290,18 @@ def _kept(raw: RawMesh, keep: str | Sequence[str] | None, path: Path) -> RawMesh
     unknown = [kind for kind in wanted if kind not in _USED]
     if unknown:
         raise ValueError(f"keep takes {', '.join(_USED)}; got {unknown[0]!r}.")
-    ignored = ("vertex", "vertices")
-    kinds = sorted({kind for kind, corners in raw.blocks if len(corners)})
-    others = [k for k in kinds if k not in _USED and k not in ignored]
-    if not set(kinds) & set(wanted) or (others and keep is None):
-        held = ", ".join(kinds) or "no elements"
-        usable = [k for k in _USED if k in kinds]
-        todo = f"pass keep={usable[0]!r} to drop the others" if usable else "remesh it"
+    counts: dict[str, int] = {}
+    for kind, corners in raw.blocks:
+        if len(corners):
+            counts[kind] = counts.get(kind, 0) + len(corners)
+    others = [k for k in counts if k not in _USED and k not in _HOLLOW]
+    if not set(counts) & set(wanted) or (others and keep is None):
+        held = ", ".join(f"{kind} ({n})" for kind, n in sorted(counts.items()))
         raise ValueError(
-            f"Tissue needs tetrahedra, triangles or lines; {path} holds {held}. "
-            f"Convert it, or {todo}."
+            f"Tissue needs tetrahedra, triangles or lines; {path} holds "
+            f"{held or 'no elements'}. Cut them into these where it was made "
+            "(ParaView: Tetrahedralize, or Triangulate for a surface; gmsh: "
+            "Mesh.ElementOrder = 1, no recombining), and save it as .vtu."
         )
     blocks, data = [], {name: [] for name in raw.cell_data}
     for kind in _USED:
@@ -199,127 +311,9 @@ def _kept(raw: RawMesh, keep: str | Sequence[str] | None, path: Path) -> RawMesh
         blocks.append((kind, np.concatenate([raw.blocks[k][1] for k in mine])))
         for name, parts in raw.cell_data.items():
             data[name].append(np.concatenate([parts[k] for k in mine]))
-    left = [k for k in kinds if k not in wanted]
+    left = [kind for kind in sorted(counts) if kind not in wanted]
     notes = [*raw.notes, *([f"Left out: {', '.join(left)}."] if left else [])]
     return RawMesh(raw.points, blocks, raw.point_data, data, raw.unit, notes=notes)
-
-
-def _assembled(
-    raw: RawMesh, points, names: dict[str, str | None], unit: str, note: str, path: Path
-) -> Mesh:
-    kinds = [kind for kind, _ in raw.blocks]
-    cells = {n: dict(zip(kinds, v, strict=True)) for n, v in raw.cell_data.items()}
-    fields = dict(raw.point_data)
-    elements = dict(raw.blocks)
-    regions = _regions(cells, names["region"], path)
-    notes = list(raw.notes)
-    fibres, sheets = (
-        _directions(cells, fields, elements, names[role], usual, notes, path)
-        for role, usual in (("fibre", FIBRE), ("sheet", SHEET))
-    )
-    return Mesh(
-        nodes=points,
-        elements=elements,
-        regions=regions,
-        fibres=fibres,
-        sheets=sheets,
-        point_fields=fields,
-        cell_fields={n: _present(group) for n, group in cells.items()},
-        unit=unit,
-        unit_note=note,
-        notes=tuple(notes),
-    )
-
-
-def _directions(
-    cells: dict,
-    fields: dict,
-    elements: dict,
-    given: str | None,
-    usual: tuple[str, ...],
-    notes: list[str],
-    path: Path,
-) -> dict[str, np.ndarray]:
-    """Takes fibres or sheets out of the cells' fields, else out of the nodes'."""
-    found = _vectors(cells, given, usual)
-    if found is not None:
-        return found
-    at_nodes = {name: {"": values} for name, values in fields.items()}
-    found = _vectors(at_nodes, given, usual)
-    if found is None:
-        if given is not None:
-            raise KeyError(_no_field(path, given, [*cells, *fields]))
-        return {}
-    name = next(n for n in fields if n not in at_nodes)
-    del fields[name]
-    notes.append(
-        f"{name} was given at the nodes: each element has the mean of its corners."
-    )
-    return _at_elements(found[""], elements)
-
-
-def _found(fields: dict, given: str | None, usual: tuple[str, ...]) -> str:
-    if given is not None:
-        return given if given in fields else ""
-    plain = {name.lower(): name for name in fields}
-    return next((plain[name] for name in usual if name in plain), "")
-
-
-def _regions(cells: dict, given: str | None, path: Path) -> dict[str, np.ndarray]:
-    name = _found(cells, given, REGION)
-    if not name:
-        if given is not None:
-            raise KeyError(_no_field(path, given, list(cells)))
-        return {}
-    regions = {}
-    for kind, values in cells.pop(name).items():
-        values = np.asarray(values).reshape(len(values), -1)
-        whole = values.shape[1] == 1 and (values == np.rint(values)).all()
-        if not whole:
-            raise ValueError(
-                f"The regions {name!r} of {path} are not whole numbers, one per "
-                "element. Name another field with region=."
-            )
-        regions[kind] = values[:, 0].astype(np.int32)
-    return regions
-
-
-def _vectors(cells: dict, given: str | None, usual: tuple[str, ...]) -> dict | None:
-    """Takes the field out of ``cells``, by kind, where it holds three numbers."""
-    plain = {n: g for n, g in cells.items() if all(v.ndim == 2 for v in g.values())}
-    threes = {n for n, g in plain.items() if all(v.shape[1] == 3 for v in g.values())}
-    name = _found({n: 0 for n in cells if n in threes}, given, usual)
-    if not name:
-        return None
-    return _present(cells.pop(name))
-
-
-def _present(group: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Without the kinds that have no value: files give every kind a row."""
-    floats = {k for k, v in group.items() if v.dtype.kind == "f"}
-    empty = {k for k in floats if len(group) > 1 and np.isnan(group[k]).all()}
-    return {k: v for k, v in group.items() if k not in empty}
-
-
-def _at_elements(
-    given: Float[np.ndarray, "n_node 3"], elements: dict
-) -> dict[str, np.ndarray]:
-    """The mean direction of each element's corners; a fibre has no head or tail."""
-    means = {}
-    for kind, corners in elements.items():
-        ends = given[corners].astype(np.float64)
-        sign = np.sign(np.einsum("ijk,ik->ij", ends, ends[:, 0]))
-        mean = (ends * np.where(sign == 0.0, 1.0, sign)[:, :, None]).sum(axis=1)
-        length = np.linalg.norm(mean, axis=1, keepdims=True)
-        means[kind] = mean / np.where(length > 0.0, length, 1.0)
-    return means
-
-
-def _no_field(path: Path, name: str, names: list[str]) -> str:
-    near = get_close_matches(name, names, 3, 0.4)
-    meant = f" Did you mean {', '.join(near)}?" if near else ""
-    held = ", ".join(names) or "no fields"
-    return f"{path} has no field {name!r} of that shape; it holds {held}.{meant}"
 
 
 def _to_raw(mesh: Mesh) -> RawMesh:
@@ -327,7 +321,10 @@ def _to_raw(mesh: Mesh) -> RawMesh:
     cells: dict[str, dict[str, np.ndarray]] = {"region": mesh.regions}
     cells |= {"fibre": mesh.fibres} if mesh.fibres else {}
     cells |= {"sheet": mesh.sheets} if mesh.sheets else {}
-    cells |= mesh.cell_fields
+    # a field of that name beside the regions that another one gave
+    roles = ("region", "fibre", "sheet")
+    for name, group in mesh.cell_fields.items():
+        cells[f"{name} of the file" if name.lower() in roles else name] = group
     data = {
         name: [_filled(group, kind, len(mesh.elements[kind])) for kind in kinds]
         for name, group in cells.items()

@@ -1,11 +1,11 @@
-"""The formats that meshio and vtk read and write, and nothing of our own.
+"""The formats that vtk and meshio read and write, and nothing of our own.
 
-The only module that imports them. vtk reads .vtp and .vtk: meshio has no reader for
-the first, and fails on binary files of the second that others write.
+The only module that imports them. vtk reads its own formats, whole: meshio takes the
+last of several pieces, and drops kinds of cells it does not know. meshio reads gmsh's
+format 4.0 and writes.
 """
 
 import importlib
-import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from physio.electrophysiology.mesh.formats.raw import RawMesh, from_vtk_cells
+from physio.electrophysiology.mesh.formats.raw import (
+    Damaged,
+    IsImage,
+    NotUnderstood,
+    RawMesh,
+    from_vtk_cells,
+    without_copies,
+)
 
+#: Readers of vtk's by the ending of a file's name: module, class.
+VTK = {
+    ".vtu": ("vtkIOXML", "vtkXMLUnstructuredGridReader"),
+    ".pvtu": ("vtkIOXML", "vtkXMLPUnstructuredGridReader"),
+    ".vtp": ("vtkIOXML", "vtkXMLPolyDataReader"),
+    ".pvtp": ("vtkIOXML", "vtkXMLPPolyDataReader"),
+    ".vti": ("vtkIOXML", "vtkXMLImageDataReader"),
+    ".vtk": ("vtkIOLegacy", "vtkDataSetReader"),
+}
 MESHIO = {".vtu": "vtu", ".msh": "gmsh", ".xdmf": "xdmf", ".ply": "ply", ".stl": "stl"}
 #: What the files we write say of their unit, within their first lines.
 STAMP = b"length unit: mm"
@@ -22,92 +38,127 @@ STAMP = b"length unit: mm"
 
 def read_meshio(path: Path) -> RawMesh:
     """A file as meshio reads it; any exception where it cannot."""
-    suffix = path.suffix.lower()
-    module = importlib.import_module(f"meshio.{MESHIO[suffix]}")
+    module = importlib.import_module(f"meshio.{MESHIO[path.suffix.lower()]}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # meshio's own, of numpy
         found: Any = module.read(str(path))
     blocks = [(b.type, np.asarray(b.data)) for b in found.cells]
     data = {n: [np.asarray(v) for v in vs] for n, vs in found.cell_data.items()}
-    if suffix == ".ply":
-        _as_many_faces(path, sum(len(corners) for _, corners in blocks))
     return RawMesh(found.points, blocks, dict(found.point_data), data)
 
 
-def _as_many_faces(path: Path, found: int) -> None:
-    """meshio reads a PLY file that ends among its faces without a word."""
-    with open(path, "rb") as file:
-        promised = re.search(rb"\nelement face (\d+)", file.read(1 << 16))
-    if promised and int(promised[1]) != found:
-        raise ValueError(f"it promises {int(promised[1])} faces and holds {found}")
+def vtk_dataset(path: Path) -> tuple[Any, list[str]]:
+    """What vtk makes of a file and warns of.
 
+    **Raises** Damaged or ValueError where it finds a fault.
+    """
+    from vtkmodules.vtkCommonCore import (
+        vtkLogger,
+        vtkOutputWindow,
+        vtkStringOutputWindow,
+    )
 
-def read_vtk(path: Path) -> RawMesh:
-    """A .vtp or .vtk file; ValueError where vtk finds a fault in it."""
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-    from vtkmodules.vtkCommonCore import vtkOutputWindow, vtkStringOutputWindow
-
-    if path.suffix.lower() == ".vtp":
-        from vtkmodules.vtkIOXML import vtkXMLPolyDataReader as Reader
-    else:
-        from vtkmodules.vtkIOLegacy import vtkDataSetReader as Reader
-    reader: Any = Reader()
+    suffix = path.suffix.lower()
+    module, name = VTK[suffix]
+    reader: Any = getattr(importlib.import_module(f"vtkmodules.{module}"), name)()
     reader.SetFileName(str(path))
-    if path.suffix.lower() == ".vtk":
-        reader.ReadAllScalarsOn()
-        reader.ReadAllVectorsOn()
-        reader.ReadAllTensorsOn()
-        reader.ReadAllFieldsOn()
+    if suffix == ".vtk":
+        for what in ("Scalars", "Vectors", "Tensors", "Fields"):
+            getattr(reader, f"ReadAll{what}On")()
     # a truncated legacy file is only spoken of, as a warning: listen meanwhile
-    said, before = vtkStringOutputWindow(), vtkOutputWindow.GetInstance()
-    vtkOutputWindow.SetInstance(said)
+    heard, before = vtkStringOutputWindow(), vtkOutputWindow.GetInstance()
+    vtkOutputWindow.SetInstance(heard)
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
     try:
         reader.Update()
     finally:
         vtkOutputWindow.SetInstance(before)
+        vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_WARNING)
     found = reader.GetOutput()
-    if reader.GetErrorCode() or found is None or "error" in said.GetOutput().lower():
-        last = [line for line in said.GetOutput().splitlines() if line.strip()][-1:]
-        raise ValueError("".join(last) or "vtk finds it damaged")
+    lines = [line for line in heard.GetOutput().splitlines() if line.strip()]
+    said = "".join(lines[-1:]).partition("): ")[2]
+    if reader.GetErrorCode() or found is None or "error" in heard.GetOutput().lower():
+        why = said or "vtk does not read it, and does not say why"
+        raise (Damaged if _cut_short(path, suffix) else ValueError)(why)
+    return found, [f"vtk says: {said.rstrip('.')}."] if said else []
+
+
+def _cut_short(path: Path, suffix: str) -> bool:
+    """Whether an XML file lacks its end; vtk's errors on legacy ones are of that."""
+    if suffix == ".vtk":
+        return True
+    with open(path, "rb") as file:
+        file.seek(max(path.stat().st_size - 64, 0))
+        return b"</VTKFile>" not in file.read()
+
+
+def read_vtk(path: Path) -> RawMesh:
+    """A file of vtk's formats with every piece, cell and number that it holds.
+
+    **Raises** IsImage for an image, NotUnderstood for another grid without elements,
+    Damaged where vtk finds that the file is cut short.
+    """
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+
+    found, notes = vtk_dataset(path)
+    if found.IsA("vtkImageData"):
+        shape = " x ".join(str(n) for n in found.GetDimensions())
+        raise IsImage(f"VTK image data of {shape} points")
     with warnings.catch_warnings():
         # GetCellTypesArray: its successor has another meaning before vtk 9.6
         warnings.simplefilter("ignore", DeprecationWarning)
-        return _from_vtk(found, vtk_to_numpy)
+        return _from_vtk(found, vtk_to_numpy, notes)
 
 
-def _from_vtk(found: Any, to_numpy: Callable) -> RawMesh:
-    def fields(data: Any) -> dict[str, np.ndarray]:
-        arrays = [data.GetArray(k) for k in range(data.GetNumberOfArrays())]
-        return {a.GetName(): to_numpy(a) for a in arrays if a is not None}
+def vtk_fields(data: Any, notes: list[str]) -> dict[str, np.ndarray]:
+    """The arrays of numbers by name; text is left out, with a note."""
+    from vtkmodules.util.numpy_support import vtk_to_numpy
 
+    fields = {}
+    for k in range(data.GetNumberOfArrays()):
+        array, name = data.GetArray(k), data.GetAbstractArray(k).GetName()
+        if array is None:
+            notes.append(f"Left out: the field {name}, which holds no numbers.")
+        else:
+            fields[name or f"field {k}"] = vtk_to_numpy(array)
+    return fields
+
+
+def _from_vtk(found: Any, to_numpy: Callable, notes: list[str]) -> RawMesh:
     def cells(array: Any) -> tuple[np.ndarray, np.ndarray]:
         return (
             to_numpy(array.GetOffsetsArray()).astype(np.int64),
             to_numpy(array.GetConnectivityArray()).astype(np.int64),
         )
 
+    if not (found.IsA("vtkUnstructuredGrid") or found.IsA("vtkPolyData")):
+        raise NotUnderstood(
+            f"it holds a grid without elements ({found.GetClassName()}). Save it as "
+            "an unstructured grid (.vtu), e.g. with ParaView's Append Datasets"
+        )
     if found.GetPoints() is None or not found.GetNumberOfPoints():
         raise ValueError("it holds no points")
-    if hasattr(found, "GetCellTypesArray"):  # an unstructured grid
+    if found.IsA("vtkUnstructuredGrid"):
+        if not found.GetNumberOfCells():
+            raise ValueError("it holds no cells")
         types = to_numpy(found.GetCellTypesArray())
         offsets, connectivity = cells(found.GetCells())
-    elif hasattr(found, "GetPolys"):
-        groups = (("Verts", 1), ("Lines", 4), ("Polys", 5), ("Strips", 6))
+    else:
+        groups = (("Verts", 2), ("Lines", 4), ("Polys", 7), ("Strips", 6))
         kinds, ends, corners = [], [np.zeros(1, np.int64)], []
         for name, number in groups:
             offsets, connectivity = cells(getattr(found, f"Get{name}")())
-            sides = np.diff(offsets)
-            kinds.append(np.where((number == 5) & (sides != 3), 7, number))
+            kinds.append(np.full(len(offsets) - 1, number))
             ends.append(offsets[1:] + sum(len(part) for part in corners))
             corners.append(connectivity)
         types, offsets = np.concatenate(kinds), np.concatenate(ends)
         connectivity = np.concatenate(corners)
-    else:
-        raise ValueError("it holds a grid without elements")
-    data = fields(found.GetCellData())
+    data = vtk_fields(found.GetCellData(), notes)
     blocks, data = from_vtk_cells(types, offsets, connectivity, data)
     points = to_numpy(found.GetPoints().GetData())
-    return RawMesh(points, blocks, fields(found.GetPointData()), data)
+    fields = vtk_fields(found.GetPointData(), notes)
+    raw = RawMesh(points, blocks, fields, data, notes=notes, cells=len(types))
+    return without_copies(raw)
 
 
 def write_meshio(raw: RawMesh, path: Path, suffix: str) -> None:

@@ -11,8 +11,12 @@ import numpy as np
 
 from physio.electrophysiology.mesh.formats.raw import (
     VTK_NUMBERS,
+    Damaged,
+    IsImage,
+    NotUnderstood,
     RawMesh,
     from_vtk_cells,
+    without_copies,
 )
 
 _POLY = {"Vertices": 1, "Lines": 4, "Polygons": 5, "Strips": 6}
@@ -28,13 +32,22 @@ def read(path: Path) -> RawMesh:
 
     with h5py.File(path, "r") as file:
         if "VTKHDF" not in file:
-            raise ValueError("it has no group VTKHDF")
+            raise Damaged("it has no group VTKHDF")
         root: Any = file["VTKHDF"]
         kind = root.attrs.get("Type", b"")
         kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+        if kind == "ImageData":
+            raise IsImage("VTKHDF image data")
         if kind not in ("UnstructuredGrid", "PolyData"):
-            raise ValueError(f"it holds {kind or 'nothing'}, not UnstructuredGrid")
+            raise NotUnderstood(
+                f"it holds {kind or 'nothing'}, not UnstructuredGrid or PolyData. Save "
+                "it as .vtu"
+            )
         raw = _grid(root) if kind == "UnstructuredGrid" else _polygons(root)
+        for group in ("CellData", "PointData"):
+            text = [n for n, v in root.get(group, {}).items() if not _numeric(v)]
+            if text:
+                raw.notes.append(f"Left out: {', '.join(text)}, which hold no numbers.")
         if "Steps" in root:
             raw.notes.append("The file holds several times; the first was read.")
         unit = root.attrs.get("length_unit", "")
@@ -76,7 +89,9 @@ def _grid(root: Any) -> RawMesh:
     blocks, data = from_vtk_cells(types, offsets, connectivity, cell_data)
     n_point = int(counts.sum())
     points = root["Points"][:n_point]
-    return RawMesh(points, blocks, _fields(root, "PointData", n_point), data)
+    fields = _fields(root, "PointData", n_point)
+    raw = RawMesh(points, blocks, fields, data, cells=len(offsets) - 1)
+    return without_copies(raw)
 
 
 def _polygons(root: Any) -> RawMesh:
@@ -99,13 +114,18 @@ def _polygons(root: Any) -> RawMesh:
     blocks, data = from_vtk_cells(numbers, np.concatenate(offsets), whole, cell_data)
     n_point = int(counts.sum())
     points = root["Points"][:n_point]
-    return RawMesh(points, blocks, _fields(root, "PointData", n_point), data)
+    fields = _fields(root, "PointData", n_point)
+    return without_copies(RawMesh(points, blocks, fields, data, cells=len(numbers)))
 
 
 def _fields(root: Any, group: str, count: int) -> dict[str, np.ndarray]:
     if group not in root:
         return {}
-    return {name: values[:count] for name, values in root[group].items()}
+    return {n: values[:count] for n, values in root[group].items() if _numeric(values)}
+
+
+def _numeric(values: Any) -> bool:
+    return values.dtype.kind in "fiub"
 
 
 def write(raw: RawMesh, path: Path) -> None:

@@ -304,14 +304,14 @@ def test_nifti_without_nibabel_names_the_extra(tmp_path, monkeypatch):
         from_nifti(tmp_path / "scar.nii.gz")
 
 
-def test_nifti_is_an_image_with_its_affine(tmp_path, monkeypatch):
-    class Image:
-        dataobj = np.ones((2, 3, 4))
-        affine = np.diag([0.5, 0.5, 0.5, 1.0])
-
-    stand_in = type("nibabel", (), {"load": staticmethod(lambda path: Image)})
-    monkeypatch.setitem(__import__("sys").modules, "nibabel", stand_in)
-    assert from_nifti(tmp_path / "any.nii").shape == (2, 3, 4)
+def test_nifti_is_an_image_with_its_affine(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    whole = np.ones((4, 3, 5), np.uint8)
+    image = nibabel.Nifti1Image(whole, np.diag([5.0, 5.0, 5.0, 1.0]))
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, tmp_path / "any.nii")
+    found = from_nifti(tmp_path / "any.nii")
+    assert found.shape == (4, 3, 5) and found.volume == pytest.approx(60 * 125.0)
 
 
 def test_meshes_that_make_no_voxels():

@@ -260,6 +260,7 @@ def _patient(twin: "Twin") -> dict[str, str]:
         "Heart rate": f"{r.heart_rate:g} /min",
         "Condition": ", ".join(r.conditions) or None,
         "Circulation": twin.start.state,
+        "Note": r.note or None,
     }
     return {k: str(v) for k, v in lines.items() if v is not None}
 

@@ -255,3 +255,80 @@ def test_a_record_survives_being_stored(tmp_path):
     again = record.from_payload(found.payload())
     assert again.measurements == found.measurements
     assert np.array_equal(again.waveforms[0].beat, found.waveforms[0].beat)
+
+
+def only(found):
+    """The one problem found."""
+    assert len(found) == 1, "\n".join(map(str, found))
+    return found[0]
+
+
+def stated(folder, line):
+    """Problems of a good record with one more line under [patient]."""
+    return record.problems(write(folder, GOOD.replace('id = "a"', line)))
+
+
+def test_another_word_is_taken_and_said(tmp_path):
+    (warning,) = stated(tmp_path, 'condition = ["septic_shock", "ventilated"]')
+    assert warning.level == "warning"
+    assert warning.message == "condition 'septic_shock': taken as sepsis"
+    assert record.read(tmp_path / "a.toml").conditions == ("sepsis", "ventilated")
+
+
+@pytest.mark.parametrize(
+    ("typed", "message", "fix"),
+    [
+        ("atrial_fibrillation", "not modelled; modelled are healthy, awake", "note = "),
+        ("tamponade", "tamponade is not modelled", "calibrated without it"),
+        ("heart failure", "does not say which", '"hfref" for an ejection fraction of'),
+        ("no sepsis", "what is there now", "note"),
+        ("AS and MR", "2 words", '["aortic_stenosis", "mitral_regurgitation"]'),
+        ("zzz", "it may be healthy", "Type one of these"),
+        ("infant", "children are not modelled", "from 18 years"),
+    ],
+)
+def test_a_condition_is_never_swapped_for_one_spelled_alike(
+    tmp_path, typed, message, fix
+):
+    found = only(stated(tmp_path, f'condition = "{typed}"'))
+    assert found.level == "error"
+    assert message in found.message
+    assert fix in found.fix
+    for wrong in ("mitral_regurgitation", "healthy"):
+        assert f'condition = "{wrong}"' not in found.fix
+
+
+@pytest.mark.parametrize(
+    "line", ["age_years = 7", "age_years = 17.9", "height_cm = 95", "weight_kg = 14"]
+)
+def test_a_child_is_refused_and_not_told_to_leave_the_line_out(tmp_path, line):
+    key = line.split()[0]
+    text = "\n".join(row for row in GOOD.splitlines() if not row.startswith(key))
+    path = write(tmp_path, text.replace('id = "a"', line))
+    found = only(record.problems(path))
+    assert "children are not modelled" in found.message
+    assert "leave" not in str(found)
+    assert str(found.message).startswith(line)
+
+
+def test_an_adult_of_18_is_read(tmp_path):
+    assert stated(tmp_path, "age_years = 18") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "level", "words"),
+    [
+        ('arterial_pressure_site = "wrist"', "warning", "taken as radial"),
+        ('arterial_pressure_site = "finger"', "error", "finger is no site known here"),
+        ('arterial_pressure_site = "art line"', "error", "Type where it lies"),
+        ('heart_rate_method = "TTE"', "warning", "taken as echo"),
+        ('heart_rate_method = "estimated Fick"', "error", "type the sd instead"),
+        ("rv_end_systolic_volume_ml = 60", "error", "Remove it"),
+        ("wedge_pressure_torr = 9", "error", "wedge_pressure_mmhg"),
+    ],
+)
+def test_sites_methods_and_keys_are_meant_not_spelled(tmp_path, typed, level, words):
+    found = only(record.problems(write(tmp_path, GOOD + typed + "\n")))
+    assert found.level == level
+    assert words in str(found)
+    assert "lv_end" not in str(found)

@@ -26,6 +26,7 @@ from calibration.posterior import Posterior, sample_fit
 from cordax import build, store
 from cordax.hybrid import flag, hybrid_part, input_rows, moved_in_words
 from cordax.record import Record, from_payload
+from cordax.scenario import Asked, understand
 from cordax.seen import LEARNED, SENSED, WAVE, difference
 from learned import storage
 from learned.residual import silenced
@@ -167,17 +168,18 @@ class Twin:
         features, _, ok = features_many(after, experiments, start)
         return _draws(features, (), ok)
 
-    def whatif(self, treatments: Sequence[str]) -> dict[str, Any]:
+    def whatif(self, treatments: Asked) -> dict[str, Any]:
         """Every index before and after treatments given together, and its change.
 
-        ``treatments`` as typed, ``"fluid_bolus=500mL"``. Each entry of ``rows`` has
+        ``treatments`` as typed: ``"fluid_bolus=500mL"``, several of these, a scenario
+        file, or ``{"fluid_bolus": "0.5 L"}``. Each entry of ``rows`` has
         median and 90 % interval; the change is taken draw by draw. Raises
         ``ValueError`` where more than a tenth of the draws find no periodic beat.
         """
         from cordax.names import TREATMENTS
-        from cordax.scenario import parse
 
-        parsed = [parse(text) for text in treatments]
+        scenario = understand(treatments)
+        parsed = scenario.treatments
         after = self._after(
             [TREATMENTS[t.name].make(jnp.asarray(t.dose, float)) for t in parsed]
         )
@@ -210,6 +212,7 @@ class Twin:
             "reflex": self.reflex,
             "draws": int(good[1:].sum()),
             "draws_lost": lost,
+            "notes": list(scenario.notes),
         }
         title = " and ".join(map(str, parsed))
         kept = {"title": title, **found, "waves": after.waves, "good": good}

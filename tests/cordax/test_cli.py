@@ -15,7 +15,7 @@ from synthetic_report import example
 from test_store import example as payload
 from typed_commands import call
 
-from cordax import store
+from cordax import scenario, store
 from cordax.cli.app import app
 
 
@@ -35,7 +35,8 @@ class Twin:
     def whatif(self, treatments):
         row = {"index": "mean_pressure", "unit": "mmHg", "before": (64.9, 60.0, 70.0)}
         row |= {"after": (69.8, 64.0, 75.0), "change": (4.9, 1.5, 8.3)}
-        return {"rows": [row], "reflex": "off", "treatments": treatments}
+        given = [str(t) for t in scenario.understand(treatments).treatments]
+        return {"rows": [row], "reflex": "off", "treatments": given}
 
     def keep(self, folder):
         self.kept = folder
@@ -207,6 +208,9 @@ def test_whatif_reports_before_after_and_change(capsys, here, twin):
     code, _, errors = call(capsys, "whatif", "a", "fluid_bolis=1")
     assert code == 1
     assert "fluid_bolus" in errors
+    code, said, noted = call(capsys, "whatif", "a", "bleeding=1,5L peep=5", "--json")
+    assert json.loads(said)["treatments"] == ["haemorrhage=1500mL", "peep=5cmH2O"]
+    assert "bleeding: taken as haemorrhage" in noted
 
 
 def test_a_missing_or_newer_twin_is_bad_input(capsys, here, twin):

@@ -35,7 +35,7 @@ def test_the_interval_of_what_was_measured_is_narrower_than_the_prior(twin):
 
 
 def test_nothing_given_changes_nothing(twin):
-    for row in twin.whatif(["fluid_bolus=0mL"])["rows"]:
+    for row in twin.whatif({"fluid_bolus": 0})["rows"]:
         assert row["change"] == (0.0, 0.0, 0.0), row
         # the beats are periodic to 1e-8; slopes and peaks magnify that
         near = 1e-6 * abs(row["before"][0]) + 1e-6
@@ -43,7 +43,8 @@ def test_nothing_given_changes_nothing(twin):
 
 
 def test_a_vasodilator_lowers_pressure_and_the_table_says_what_the_reflex_did(twin):
-    found = twin.whatif(["vasodilator=0.8"])
+    found = twin.whatif("vasodilation=0.8")
+    assert found["notes"] == ["vasodilation: taken as vasodilator"]
     rows = {row["index"]: row for row in found["rows"]}
     middle, low, high = rows["mean_pressure"]["change"]
     assert low < middle < high < 0.0

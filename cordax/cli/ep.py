@@ -80,7 +80,7 @@ def cell(
 
 
 def _print_cell(found: dict[str, Any]) -> None:
-    from cordax.report_parts import number
+    from cordax.reports.html import number
 
     rows = [
         ["Rest", f"{found['rest_mv']:.1f} mV"],

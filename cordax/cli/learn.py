@@ -62,8 +62,8 @@ def residual(
     """
     refuse_existing(output, force)
     import cordax
-    from cordax import learn
-    from learned import storage
+    from cordax.cohorts import residual as learn
+    from learned.storage import hybrid as storage
 
     cordax.setup()
     kept = output.with_name(output.name + ".training")
@@ -114,13 +114,14 @@ def surrogate(
     """
     refuse_existing(output, force)
     import cordax
-    from cordax import learn_surrogate, record
+    from cordax.cohorts import surrogate as learn_surrogate
     from cordax.patients import find
-    from cordax.report_parts import words
-    from learned import storage
+    from cordax.records import examine
+    from cordax.reports.html import words
+    from learned.storage import hybrid as storage
     from physio.units import PERCENT
 
-    known = record.read(find(patient))
+    known = examine.read(find(patient))
     cordax.setup(fuse=True)
     with progress(known.id, quiet=json) as step:
         made, judged = learn_surrogate.learn(known, seed=seed, runs=runs, say=step)

@@ -17,7 +17,7 @@ from cordax.cli.show import (
     spread,
     table,
 )
-from cordax.doses import describe
+from cordax.scenarios.doses import describe
 
 _DOSES = "\n\n".join(
     f"  [b]{name}[/b] ({unit}): {meaning}; {example}"
@@ -67,14 +67,14 @@ off or blunted.
 
 
 def _scenario(treatments: list[str]):
-    from cordax.scenario import parse_all
+    from cordax.scenarios.scenario import parse_all
 
     return parse_all(treatments)
 
 
 def _load(folder: Path):
     import cordax
-    from cordax.twin import Twin
+    from cordax.twins.twin import Twin
 
     cordax.setup()
     return Twin.load(folder)
@@ -82,7 +82,7 @@ def _load(folder: Path):
 
 def print_whatif(title: str, found: dict[str, Any]) -> None:
     """The before | after | change table, and what the reflex did."""
-    from cordax.report_parts import unit, words
+    from cordax.reports.html import unit, words
 
     rows = [
         [
@@ -118,12 +118,13 @@ def report(
 
     Example: cordax report anna -o anna.html
     """
-    from cordax.report import write
+    from cordax.reports.from_twin import report_data
+    from cordax.reports.page import write
 
     if output is not None:
         refuse_existing(output, force)
     target = output or folder / "report.html"
-    path = write(_load(folder).report_data(), target)
+    path = write(report_data(_load(folder)), target)
     if json:
         print_json({"report": str(path)})
     else:
@@ -151,13 +152,14 @@ def export(
     """
     if not csv:
         raise Refused("Say which format: cordax export DIR --csv")
-    from cordax.export import write_csv
-    from cordax.store import load
+    from cordax.reports.csv_tables import write_csv
+    from cordax.reports.from_twin import report_data
+    from cordax.twins.store import load
 
     target = output or folder.with_name(folder.name + "-csv")
     refuse_existing(target, force)
     payload = load(folder)
-    files = write_csv(target, _load(folder).report_data(), payload["draws"], force)
+    files = write_csv(target, report_data(_load(folder)), payload["draws"], force)
     if json:
         print_json({"folder": str(target), "files": files})
     else:

@@ -381,6 +381,7 @@ def summary(twin: "Twin") -> dict[str, Any]:
         "observations": [asdict(row) for row in observation_rows(twin)],
         "parameters": [asdict(row) for row in parameter_rows(twin)],
         "verdict": list(twin.verdict),
+        "warnings": [str(warning) for warning in twin.record.warnings],
         "diagnostics": twin.diagnostics,
         "reflex": twin.reflex,
         **_learned_summary(twin),

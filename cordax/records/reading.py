@@ -150,7 +150,7 @@ def _word(reader: Reader, who: dict[str, Any], key: str, value: Any) -> None:
     elif key == "condition":
         who["conditions"] = condition_words(reader, words)
     elif key == "sex":
-        who["sex"] = typed_sex(reader, value)
+        who["sex"] = typed_sex(reader, words[0])
     else:
         who[key] = value
 

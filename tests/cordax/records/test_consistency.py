@@ -126,7 +126,8 @@ def test_a_contradiction_is_one_sentence_with_both_numbers(tmp_path, name):
 
 
 def test_more_ejected_than_sent_forward_is_lawful_where_a_valve_leaks(tmp_path):
-    numbers = {"lv_end_diastolic_volume_ml": 240, "lv_end_systolic_volume_ml": 70}
+    numbers: dict[str, Any] = {"lv_end_diastolic_volume_ml": 240}
+    numbers |= {"lv_end_systolic_volume_ml": 70}
     numbers |= {"cardiac_output_l_min": 3.5, "cardiac_output_method": "thermodilution"}
     (found,) = warned(tmp_path, **numbers)
     assert "170 mL a beat" in found.message
@@ -151,7 +152,7 @@ def test_a_ventricle_of_which_only_the_fraction_is_known_is_asked_too():
 
 
 def test_different_tests_may_disagree_more_than_one_test_with_itself(tmp_path):
-    numbers = {"cardiac_output_l_min": 5, "stroke_volume_ml": 50}
+    numbers: dict[str, Any] = {"cardiac_output_l_min": 5, "stroke_volume_ml": 50}
     assert len(warned(tmp_path, **numbers)) == 1
     numbers |= {"cardiac_output_method": "fick", "stroke_volume_method": "echo"}
     assert warned(tmp_path, **numbers) == ()

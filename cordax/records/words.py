@@ -4,7 +4,6 @@ What is taken for another word is said; what the model lacks is refused with wha
 has, and never answered with the name that happens to be spelled alike.
 """
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from cordax import vocabulary
@@ -13,6 +12,7 @@ from cordax.vocabulary import Meaning, Vocabulary
 if TYPE_CHECKING:
     from cordax.records.reader import Reader
 
+_NAMES = ", ".join(vocabulary.CONDITIONS)
 _SEX = {
     "male": ("m", "man", "men", "boy"),
     "female": ("f", "w", "woman", "women", "girl"),
@@ -33,19 +33,12 @@ def condition_words(reader: "Reader", typed: list[str]) -> tuple[str, ...]:
 
 def _say_condition(reader: "Reader", word: str, meaning: Meaning) -> None:
     head = f"condition {word!r}"
-    names = ", ".join(vocabulary.CONDITIONS)
-    keep = f'Remove it, and keep it as note = "{word}"'
-    parts = _parts(word)
     if meaning.kind == "other word":
         name = meaning.names[0]
         message, fix = f"{head}: taken as {name}", f'Type "{name}" to say so.'
         reader.say("patient", "condition", message, fix, "warning")
         return
-    if parts:
-        message = f"{head} holds {len(parts)} words"
-        listed = ", ".join(f'"{name}"' for name in parts)
-        fix = f"Type condition = [{listed}]."
-    elif meaning.kind == "misspelt":
+    if meaning.kind == "misspelt":
         message = f"{head} is unknown"
         fix = f"Type condition = {' or '.join(map(_quoted, meaning.names))}."
     elif meaning.kind == "choice":
@@ -53,28 +46,52 @@ def _say_condition(reader: "Reader", word: str, meaning: Meaning) -> None:
     elif meaning.term == "children":
         message, fix = f"{head}: children are not modelled", meaning.hint
     elif meaning.kind == "not modelled":
-        message = f"{head}: {meaning.term} is not modelled; modelled are {names}"
-        fix = f"{meaning.hint} {keep}: the heart is calibrated without it.".strip()
+        message = f"{head}: {meaning.term} is not modelled; modelled are {_NAMES}"
+        fix = f"{meaning.hint} {_keep(word)}: the heart is calibrated without it."
     elif meaning.kind == "doubt":
-        message = f"{head} does not say what is there now; it may be {names}"
-        fix = f"{keep}."
+        message = f"{head} does not say what is there now; it may be {_NAMES}"
+        fix = f"{_keep(word)}."
     else:
-        message = f"{head} is unknown; it may be {names}"
-        fix = f"Type one of these. Or: {keep}."
-    reader.say("patient", "condition", message, fix)
+        message, fix = _several(head, word)
+    reader.say("patient", "condition", message, fix.strip())
 
 
 def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-def _parts(word: str) -> list[str]:
-    """The conditions that one text lists ("AS and MR"); empty where it lists none."""
-    texts = [part for part in re.split(r"[,;/+&]|\band\b|\bwith\b", word) if part]
-    meanings = [vocabulary.CONDITIONS.understand(part) for part in texts]
-    if len(texts) < 2 or not all(meaning.understood for meaning in meanings):
-        return []
-    return list(dict.fromkeys(meaning.names[0] for meaning in meanings))
+def _keep(word: str) -> str:
+    return f'Remove it, and keep it as note = "{word}"'
+
+
+def _several(head: str, word: str) -> tuple[str, str]:
+    """Message and fix for a text that is no single word: what is known of it."""
+    parts = vocabulary.CONDITIONS.parts(word)
+    names = dict.fromkeys(m.names[0] for _, m in parts if m.understood)
+    if not parts:
+        return f"{head} is unknown; it may be {_NAMES}", (
+            f"Type one of these. Or: {_keep(word)}."
+        )
+    told = [f"{phrase!r} {_told(meaning)}" for phrase, meaning in parts]
+    if any(m.term == "children" for _, m in parts):
+        return f"{head}: children are not modelled", "Only adults are modelled."
+    fix = f"{_keep(word)}."
+    if names:
+        rest = "" if all(m.understood for _, m in parts) else f', and note = "{word}"'
+        fix = f"Type condition = [{', '.join(map(_quoted, names))}]{rest}."
+    return f"{head} is more than one word: {'; '.join(told)}", fix
+
+
+def _told(meaning: Meaning) -> str:
+    if meaning.understood:
+        return f"is {meaning.names[0]}"
+    if meaning.kind == "not modelled":
+        return f"({meaning.term}) is not modelled"
+    if meaning.kind == "choice":
+        return f"does not say which ({meaning.hint.rstrip('.')})"
+    if meaning.kind == "misspelt":
+        return f"may be {' or '.join(meaning.names)}"
+    return "is not known"
 
 
 def typed_name(reader: "Reader", key: str, value: Any, words: Vocabulary) -> str:

@@ -9,7 +9,8 @@ from cordax.vocabulary.matching import Term, Vocabulary
 _NAMES: dict[str, tuple[str, ...]] = {
     "healthy": (
         "normal", "no disease", "no heart disease", "control", "volunteer",
-        "healthy volunteer", "healthy man", "healthy woman", "no cardiac disease",
+        "healthy volunteer", "healthy control", "healthy man", "healthy woman",
+        "no cardiac disease",
     ),
     "awake": ("conscious", "alert", "not anaesthetised", "unsedated"),
     "anaesthetised": (
@@ -24,7 +25,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "heart failure with reduced ejection fraction", "hf ref",
         "heart failure with reduced ef", "systolic heart failure", "dcm", "dcmp",
         "dilated cardiomyopathy", "idiopathic dilated cardiomyopathy", "icm",
-        "ischaemic cardiomyopathy", "ischaemic dilated cardiomyopathy",
+        "ischaemic cardiomyopathy", "ischaemic cm", "ischaemic dilated cardiomyopathy",
         "non ischaemic cardiomyopathy", "nicm", "nidcm",
         "left ventricular systolic dysfunction", "lvsd", "systolic dysfunction",
     ),
@@ -60,7 +61,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "haemorrhage": (
         "bleeding", "hemorrhage", "blood loss", "haemorrhagic shock", "bleed",
         "haemorrhaging", "hypovolaemia", "hypovolaemic shock", "hypovolaemic",
-        "exsanguination",
+        "exsanguination", "gi bleed", "gastrointestinal bleeding",
+        "postpartum haemorrhage", "gi bleeding", "massive haemorrhage",
     ),
     "sepsis": (
         "septic", "septic shock", "septicaemia", "urosepsis", "severe sepsis",
@@ -75,7 +77,8 @@ _CHOICES: dict[str, Term] = {
         "more.",
     ),
     "heart failure with mildly reduced ejection fraction": Term(
-        ("hfmref", "hfmef", "heart failure with mid range ejection fraction"),
+        ("hfmref", "hfmef", "heart failure with mid range ejection fraction",
+         "hfrecef", "hfimpef"),
         'There is no circulation between: type the nearer one, "hfref" or "hfpef"; the '
         "measured ejection fraction moves it.",
     ),
@@ -83,7 +86,7 @@ _CHOICES: dict[str, Term] = {
         ("cmp", "cm"), 'A dilated one is typed "hfref"; others are not modelled.'
     ),
     "low ejection fraction": Term(
-        ("reduced ejection fraction", "low ef", "reduced ef"),
+        ("reduced ejection fraction", "low ef", "reduced ef", "lv dysfunction"),
         'With heart failure type "hfref"; without it the measured ejection fraction is '
         "enough.",
     ),
@@ -91,7 +94,8 @@ _CHOICES: dict[str, Term] = {
         (), 'With heart failure type "hfpef"; without it the measurements are enough.'
     ),
     "pulmonary hypertension": Term(
-        ("ph", "pulmonary htn", "phtn"),
+        ("ph", "pulmonary htn", "phtn", "pulm htn",
+         "pulmonary artery hypertension", "pulmonary venous hypertension"),
         'Type "pulmonary_arterial_hypertension" where the wedge pressure is 15 mmHg or '
         "less; behind a left heart disease type that disease instead.",
     ),
@@ -188,8 +192,9 @@ _LACKING: dict[str, Term] = {
          "truncus arteriosus", "cyanotic heart disease"),
     ),
     "aortic disease": Term(
-        ("aortic dissection", "dissection", "aortic aneurysm", "aneurysm", "aaa",
-         "marfan", "marfan syndrome"),
+        ("aortic dissection", "dissection", "type a dissection", "aortic aneurysm",
+         "aneurysm", "aaa", "carotid stenosis", "renal artery stenosis", "pad",
+         "peripheral artery disease", "marfan", "marfan syndrome"),
     ),
     "pulmonary embolism": Term(
         ("pe", "pulmonary embolus", "lung embolism", "cteph", "dvt",
@@ -253,8 +258,13 @@ _LACKING: dict[str, Term] = {
     ),
     "anaemia": Term(("anemic",)),
     "hypothermia": Term(("fever", "hyperthermia")),
-    "stroke": Term(("tia", "cva")),
-    "pregnancy": Term(("pregnant", "preeclampsia", "eclampsia", "labour")),
+    "stroke": Term(("tia", "cva", "brain death", "brain dead")),
+    "surgery": Term(
+        ("cabg", "cardiac surgery", "post operative", "trauma", "polytrauma", "burns"),
+        "Type what the circulation is like now.",
+    ),
+    "pregnancy": Term(("pregnant", "preeclampsia", "eclampsia", "labour",
+         "gestational hypertension")),
     "exercise": Term(
         ("exercising", "athlete", "athletes heart"), "A record is of rest, supine."
     ),

@@ -19,11 +19,12 @@ _DEGREES = frozenset((
     "acute", "known", "stable", "decompensated", "compensated", "symptomatic",
     "asymptomatic", "degenerative", "calcific", "calcified", "rheumatic", "functional",
     "primary", "secondary", "idiopathic", "isolated", "end", "stage", "grade", "class",
-    "nyha", "i", "ii", "iii", "iv", "1", "2", "3", "4",
+    "nyha", "massive", "large", "small", "trace", "active", "refractory", "ongoing",
+    "i", "ii", "iii", "iv", "1", "2", "3", "4",
 ))  # fmt: skip
-_FILLING = frozenset((
-    "patient", "with", "the", "a", "an", "of", "has", "from",
-))  # fmt: skip
+_FILLING = frozenset(
+    ("patient", "with", "the", "a", "an", "of", "has", "from", "on", "in", "due", "to")
+)
 #: With these a word does not say that something is there now.
 _DOUBTS = frozenset((
     "no", "not", "non", "without", "never", "excluded", "denies", "negative", "free",
@@ -113,17 +114,39 @@ class Vocabulary:
 
     def understand(self, text: str) -> Meaning:
         """What a typed word means; never a guess."""
-        found = self.meanings.get(letters(text))
-        if found is None:
-            tokens = words_of(text)
-            if _DOUBTS & set(tokens):
-                return Meaning("doubt", term=" ".join(tokens))
-            bare = [token for token in tokens if token not in _DEGREES]
-            core = [token for token in bare if token not in _FILLING]
-            found = self.meanings.get("".join(bare)) or self.meanings.get("".join(core))
-            if found is not None and found.kind == "name":
-                return Meaning("other word", found.names)
-        return found or self._misspelt(letters(text))
+        found, tokens = self.meanings.get(letters(text)), words_of(text)
+        if "?" in text or (found is None and _DOUBTS & set(tokens)):
+            return Meaning("doubt")
+        if found is not None:
+            return found
+        bare = [token for token in tokens if token not in _DEGREES]
+        core = [token for token in bare if token not in _FILLING]
+        found = self.meanings.get("".join(bare)) or self.meanings.get("".join(core))
+        if found is not None:
+            return Meaning("other word", found.names) if found.names else found
+        if any(len(token) < 4 and token in self.meanings for token in tokens):
+            return Meaning("unknown")  # "MR", next to what else is typed, is no slip
+        for key in ("".join(tokens), "".join(core)):
+            found = self._misspelt(key)
+            if found.kind != "unknown":
+                return found
+        return Meaning("unknown")
+
+    def parts(self, text: str) -> list[tuple[str, Meaning]]:
+        """What a text lists, "septic shock with AF", each part by itself.
+
+        A part counts as a whole: in "pulmonary venous hypertension" no hypertension is
+        found. Empty where the text is one word, or nothing in it is known.
+        """
+        found: list[tuple[str, Meaning]] = []
+        for part in re.split(r"[,;/+&()]", text):
+            meaning = self.understand(part)
+            pieces = [part]
+            if meaning.kind == "unknown":
+                pieces = re.split(r"\b(?:and|with|on|plus|under)\b", part)
+            found += [(p.strip(), self.understand(p)) for p in pieces if p.strip()]
+        known = any(meaning.kind != "unknown" for _, meaning in found)
+        return found if known and len(found) > 1 else []
 
     def _misspelt(self, key: str) -> Meaning:
         most = 0 if len(key) < 5 else 1 if len(key) < 9 else 2
@@ -132,7 +155,7 @@ class Vocabulary:
             least = 4 if meaning.kind == "name" else 5  # letters, to be recognised by
             if len(word) < least or abs(len(word) - len(key)) > most:
                 continue
-            if len(key) < 9 and word[0] != key[0]:
+            if word[0] != key[0]:
                 continue
             near[word] = edits(word, key)
         nearest = min(near.values(), default=most + 1)

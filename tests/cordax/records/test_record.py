@@ -262,8 +262,12 @@ def test_another_word_is_taken_and_said(tmp_path):
         ("tamponade", "tamponade is not modelled", "calibrated without it"),
         ("heart failure", "does not say which", '"hfref" for an ejection fraction of'),
         ("no sepsis", "what is there now", "note"),
-        ("AS and MR", "2 words", '["aortic_stenosis", "mitral_regurgitation"]'),
+        ("AS and MR", "more than", '["aortic_stenosis", "mitral_regurgitation"].'),
+        ("HTN, CKD", "'CKD' (kidney disease) is not mod", '["hypertension"], and note'),
+        ("Septic shock on dobutamine", "'dobutamine' is not known", '["sepsis"], and'),
+        ("sepsis?", "what is there now", "note"),
         ("zzz", "it may be healthy", "Type one of these"),
+        ("pulmonic venous hypertension", "it may be healthy", "Type one of these"),
         ("infant", "children are not modelled", "from 18 years"),
     ],
 )

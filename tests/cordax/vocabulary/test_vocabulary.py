@@ -115,7 +115,12 @@ def test_only_a_misspelling_gets_the_nearest_name(typed, names):
     assert set(meaning.names) == set(names)
 
 
-@pytest.mark.parametrize("typed", ["zzz", "mitral", "lupus", "atrial", "xs", "", "心"])
+@pytest.mark.parametrize(
+    "typed",
+    ["zzz", "mitral", "lupus", "atrial", "xs", "", "心", "aortic sclerosis"]
+    # an abbreviation beside a word is no slip of the pen
+    + ["hypertension AS", "LV dysfunction MR", "pulmonic venous hypertension"],
+)
 def test_what_is_no_misspelling_gets_none(typed):
     assert CONDITIONS.understand(typed).kind == "unknown"
 
@@ -134,6 +139,18 @@ def test_a_word_that_leaves_open_which_asks(typed):
     meaning = CONDITIONS.understand(typed)
     assert meaning.kind == "choice"
     assert meaning.names == ()
+
+
+def test_a_list_of_words_is_taken_apart_whole_by_whole():
+    kinds = [(p, m.kind) for p, m in CONDITIONS.parts("Septic shock with AF (new)")]
+    assert kinds == [
+        ("Septic shock", "other word"),
+        ("AF", "not modelled"),
+        ("new", "unknown"),
+    ]
+    assert CONDITIONS.parts("heart failure with preserved ejection fraction") == []
+    assert CONDITIONS.parts("pulmonic venous hypertension") == []
+    assert CONDITIONS.parts("this and that") == []
 
 
 @pytest.mark.parametrize("words", ALL, ids=lambda words: words.what)

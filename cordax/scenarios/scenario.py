@@ -59,7 +59,8 @@ class Scenario:
 
 
 #: What may be asked: as typed, parsed, by name and dose, or several of these.
-Asked = str | Treatment | Scenario | Mapping[str, Any] | Sequence[str | Treatment]
+One = str | Treatment | Mapping[str, Any]
+Asked = One | Scenario | Sequence[One]
 
 
 def parse(text: str) -> Treatment:

@@ -138,7 +138,7 @@ def unnamed(facts: Facts) -> Iterator[Contradiction]:
         if apart(number.value, most, number.sd) > TOO_FAR:
             yield Contradiction(
                 facts.key(kind),
-                f"{number.words} is that of a {condition.replace('_', ' ')} (above "
+                f"{number.words} is that of an {condition.replace('_', ' ')} (above "
                 f"{most:g} mmHg, {_AS}), which condition does not name: the valve's "
                 "area is then not fitted",
                 f'Type condition = "{condition}". {TYPING}.',

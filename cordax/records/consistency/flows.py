@@ -76,10 +76,10 @@ def flows(facts: Facts) -> Iterator[Contradiction]:
             continue
         yield Contradiction(
             facts.key(kind),
-            f"{other.words} is an output of {other.value:.3g} L/min, but {first.words} "
-            f"{'is' if first_kind == 'cardiac_output' else 'means'} {first.value:.3g} "
-            f"L/min: more than {100 * TOO_FAR * share:.0f} % apart (cardiac output = "
-            "heart rate x stroke volume)",
+            f"{other.words} is an output of {other.value:.3g} L/min, but {first.words}"
+            f"{'' if first_kind == 'cardiac_output' else f' of {first.value:.3g} L/min'}"
+            f": more than {100 * TOO_FAR * share:.0f} % apart (cardiac output = heart "
+            "rate x stroke volume)",
             f"Only {first_kind} is fitted. {TYPING}.",
         )
 

@@ -99,6 +99,17 @@ def _outside(facts: Facts, names: tuple[str, ...]) -> Iterator[Contradiction]:
             )
 
 
+def _front(facts: Facts) -> Number | None:
+    """The mean pulmonary artery pressure, else what tells most of it."""
+    if facts.has(_PULMONARY[2]):
+        return facts.number(_PULMONARY[2])
+    words = "a mean pulmonary artery pressure of about"
+    found = _expected(facts, _PULMONARY, PULMONARY_FORM, PULMONARY_FORM_SD, words)
+    if found is None and facts.has(_PULMONARY[0]):
+        return facts.number(_PULMONARY[0])
+    return found
+
+
 def wedge(facts: Facts) -> Iterator[Contradiction]:
     """Blood runs from the pulmonary artery to the left atrium.
 
@@ -106,28 +117,52 @@ def wedge(facts: Facts) -> Iterator[Contradiction]:
     in earnest (Nagy 2017, 10.1002/ejhf.675): that pair has all of its errors. A mean
     of the artery below that of the wedge, by one catheter with one zero, has not.
     """
+    front, diastolic = _front(facts), _PULMONARY[1]
     if not facts.has("wedge_pressure"):
         return
     behind = facts.number("wedge_pressure")
-    names = ("pulmonary_mean_pressure", "pulmonary_diastolic_pressure")
-    for name in names:
-        if not facts.has(name):
-            continue
-        front = facts.number(name)
-        sd = combined(behind.sd, front.sd)
-        if name == names[0]:
-            sd = CATHETER_READING
-        far = apart(behind.value, front.value, sd)
-        if far > TOO_FAR:
+    limits = [] if front is None else [(front, CATHETER_READING)]
+    if facts.has(diastolic):
+        low = facts.number(diastolic)
+        limits.append((low, combined(behind.sd, low.sd)))
+    for limit, sd in limits:
+        if apart(behind.value, limit.value, sd) > TOO_FAR:
             yield Contradiction(
                 facts.key("wedge_pressure"),
-                f"{behind.words}, but {front.words}: blood runs from the pulmonary "
+                f"{behind.words}, but {limit.words}: blood runs from the pulmonary "
                 f"artery to the left atrium, so the wedge is expected below it, at "
-                f"most {front.value + TOO_FAR * sd:.3g} mmHg with all errors",
+                f"most {limit.value + TOO_FAR * sd:.3g} mmHg with all errors",
                 f"{TYPING}; a wedge that is too high is often over-wedged or read at "
                 "a V wave.",
             )
             return
+
+
+#: Wedge minus LV end-diastolic pressure has limits of agreement -15.2 to 9.5 mmHg in
+#: 3926 catheterisations: Halpern & Taichman 2009, 10.1378/chest.08-2784.
+_FILLING_SD = 6.3
+
+
+def filling(facts: Facts) -> Iterator[Contradiction]:
+    """The wedge follows the left ventricle's filling pressure (not where the mitral
+    valve is narrow); the right atrium's pressure lies below the pulmonary mean."""
+    pairs = (
+        ("lv_end_diastolic_pressure", "wedge_pressure", _FILLING_SD),
+        ("central_venous_pressure", "pulmonary_mean_pressure", 0.0),
+    )
+    for one, other, spread in pairs:
+        if not facts.has(one, other):
+            continue
+        a, b = facts.number(one), facts.number(other)
+        far = apart(a.value, b.value, combined(a.sd, b.sd, spread))
+        narrow = facts.record.has("mitral_stenosis") or not spread
+        if far > TOO_FAR or (far < -TOO_FAR and not narrow):
+            about = "about the same" if spread else "the first below the second"
+            yield Contradiction(
+                facts.key(one),
+                f"{a.words}, but {b.words}: expected {about} ({abs(far):.1f} sd apart)",
+                f"{TYPING}, or read at another time.",
+            )
 
 
 #: Hakki 1981, 10.1161/01.CIR.63.5.1050: area (cm2) = output (L/min) / sqrt(mean

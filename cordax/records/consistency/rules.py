@@ -19,6 +19,7 @@ RULES: dict[str, Callable[[Facts], Iterator[Contradiction]]] = {
     "resistance": flows.resistance,
     "mean and pulse": pressures.means,
     "wedge and pulmonary artery": pressures.wedge,
+    "filling pressures": pressures.filling,
     "gradient, area and flow": _valve,
     "waveform and numbers": recordings.waveforms,
     "body surface": recordings.body,

@@ -103,6 +103,21 @@ CASES = {  # rule: what contradicts, the words that must stand, what is still la
         ["wedge_pressure 25 mmHg", "pulmonary_mean_pressure 18 mmHg"],
         {"wedge_pressure_mmhg": 20, "pulmonary_mean_pressure_mmhg": 18},
     ),
+    "wedge above the systolic": (
+        {"wedge_pressure_mmhg": 35, "pulmonary_systolic_pressure_mmhg": 24},
+        ["wedge_pressure 35 mmHg", "pulmonary_systolic_pressure 24 mmHg"],
+        {"wedge_pressure_mmhg": 20, "pulmonary_systolic_pressure_mmhg": 24},
+    ),
+    "wedge and filling": (
+        {"wedge_pressure_mmhg": 5, "lv_end_diastolic_pressure_mmhg": 40},
+        ["lv_end_diastolic_pressure 40 mmHg", "wedge_pressure 5 mmHg", "the same"],
+        {"wedge_pressure_mmhg": 12, "lv_end_diastolic_pressure_mmhg": 30},
+    ),
+    "veins above the lungs": (
+        {"central_venous_pressure_mmhg": 25, "pulmonary_mean_pressure_mmhg": 12},
+        ["central_venous_pressure 25 mmHg", "pulmonary_mean_pressure 12 mmHg"],
+        {"central_venous_pressure_mmhg": 12, "pulmonary_mean_pressure_mmhg": 12},
+    ),
     "gradient, area and flow": (
         {"aortic_valve_area_cm2": 2.4, "cardiac_output_l_min": 5,
          "aortic_valve_mean_gradient_mmhg": 55},
@@ -159,6 +174,13 @@ def test_different_tests_may_disagree_more_than_one_test_with_itself(tmp_path):
     (found,) = warned(tmp_path, **numbers | {"stroke_volume_ml": 150})
     assert "10.5 L/min" in found.message
     assert "cardiac_output 5 L/min" in found.message
+
+
+def test_a_narrow_mitral_valve_keeps_the_wedge_above_the_ventricle():
+    numbers = {"wedge_pressure": 35.0, "lv_end_diastolic_pressure": 4.0}
+    (said,) = ask("filling pressures", numbers)
+    assert "lv_end_diastolic_pressure 4 mmHg, but wedge_pressure 35 mmHg" in said
+    assert ask("filling pressures", numbers, ("mitral_stenosis",)) == []
 
 
 def test_an_index_is_compared_by_the_size_of_the_body(tmp_path):
@@ -361,7 +383,8 @@ def test_few_records_of_a_real_cohort_trip_a_rule(shared_data, record_property):
         "pulmonary_diastolic_pressure": "PADP_mmHg", "wedge_pressure": "PCWP_mmHg",
         "cardiac_output": "CO_L_per_min", "lv_ejection_fraction": "EF_percent",
         "lv_end_diastolic_volume": "LVEDV_mL", "lv_end_systolic_volume": "LVESV_mL",
-        "aortic_valve_peak_gradient": "AVpg_mmHg",
+        "aortic_valve_peak_gradient": "AVpg_mmHg", "pulmonary_systolic_pressure":
+        "PASP_mmHg", "lv_end_diastolic_pressure": "LVEDP_mmHg",
     }  # fmt: skip
     file = shared_data("hf343") / "measured_odd_rows.csv"
     rows = list(csv.DictReader(file.read_text().splitlines()))

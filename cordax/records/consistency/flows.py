@@ -74,12 +74,12 @@ def flows(facts: Facts) -> Iterator[Contradiction]:
         share = SAME_TEST if same else combined(first.share, other.share)
         if abs(log(other.value / first.value)) <= TOO_FAR * share:
             continue
+        means = f" of {first.value:.3g} L/min" if first_kind != FLOWS[0] else ""
         yield Contradiction(
             facts.key(kind),
             f"{other.words} is an output of {other.value:.3g} L/min, but {first.words}"
-            f"{'' if first_kind == 'cardiac_output' else f' of {first.value:.3g} L/min'}"
-            f": more than {100 * TOO_FAR * share:.0f} % apart (cardiac output = heart "
-            "rate x stroke volume)",
+            f"{means}: more than {100 * TOO_FAR * share:.0f} % apart (cardiac output = "
+            "heart rate x stroke volume)",
             f"Only {first_kind} is fitted. {TYPING}.",
         )
 

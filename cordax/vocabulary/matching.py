@@ -207,12 +207,13 @@ def edits(one: str, other: str) -> int:
 
 
 def nearest_keys(key: str, known: Iterable[str]) -> list[str]:
-    """At most three known keys of which ``key`` is a misspelling, word by word.
+    """At most three known keys of which ``key`` is a misspelling or the beginning.
 
-    A short word has to be right: ``rv_ejection_fraction`` is no misspelling of
-    ``lv_ejection_fraction``, nor ``pulmonary`` of ``aortic``.
+    It is compared word by word, and a short word has to be right:
+    ``rv_ejection_fraction`` is no misspelling of ``lv_ejection_fraction``, nor
+    ``pulmonary`` of ``aortic``.
     """
-    found = []
+    found, known = [], list(known)
     for name in known:
         pairs = list(zip(key.lower().split("_"), name.split("_"), strict=False))
         if key.count("_") != name.count("_"):
@@ -223,4 +224,5 @@ def nearest_keys(key: str, known: Iterable[str]) -> list[str]:
         ]
         if all(n <= most for n, most in zip(apart, allowed, strict=True)):
             found.append((sum(apart), name))
-    return [name for _, name in sorted(found)[:3]]
+    begun = [(0, name) for name in known if len(key) > 2 and name.startswith(key)]
+    return [name for _, name in sorted(found or begun)[:3]]

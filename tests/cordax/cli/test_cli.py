@@ -17,6 +17,7 @@ from synthetic_report import example
 from typed_commands import call
 
 from calibration.sampling.interval import Interval
+from cordax import patients
 from cordax.cli.app import app
 from cordax.scenarios import scenario
 from cordax.twins import store
@@ -207,6 +208,14 @@ def test_ctrl_c_keeps_what_is_finished(capsys, here, twin):
     assert "kept in w/hfref" in errors
     assert sorted(os.listdir("w")) == ["hfref", "periop"]
     assert store.load("w/hfref")["id"] == "partial"
+
+
+def test_a_fit_tells_numbers_that_contradict_each_other(capsys, here, twin):
+    text = Path(patients.find("healthy")).read_text()
+    Path("a.toml").write_text(text + "mean_pressure_mmhg = 112\n")
+    code, _, errors = call(capsys, "fit", "a.toml", "-o", "a")
+    assert code == 0
+    assert "warning: mean_pressure 112 mmHg, but systolic_pressure 116 mmHg" in errors
 
 
 def test_whatif_reports_before_after_and_change(capsys, here, twin):

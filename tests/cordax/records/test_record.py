@@ -206,8 +206,12 @@ def test_the_embedded_beat_has_the_numbers_of_its_minute(record_property):
 
 
 def test_an_unknown_patient_lists_the_nearest():
-    with pytest.raises(FileNotFoundError, match="periop"):
+    with pytest.raises(FileNotFoundError, match="Did you mean periop"):
         patients.find("perio")
+    with pytest.raises(FileNotFoundError, match="Did you mean hfref"):
+        patients.find("dcm")
+    with pytest.raises(FileNotFoundError, match=r"'hfpef'. Is it aortic_stenosis, "):
+        patients.find("hfpef")
 
 
 def test_the_template_is_a_complete_record_that_names_every_kind(tmp_path):

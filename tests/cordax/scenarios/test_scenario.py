@@ -129,6 +129,22 @@ def test_every_example_dose_is_accepted():
         assert scenario.parse(f"{name}={dose.example}").name == name
 
 
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("left_ventrical", "Did you mean left_ventricle[?]"),
+        ("right_ventricle", "'right_ventricle'. Known are"),
+        ("purkinje", "'purkinje'. Known are"),
+        ("biven", "Did you mean biventricle[?]"),
+    ],
+)
+def test_a_heart_is_not_swapped_for_one_spelled_alike(typed, words):
+    from cordax.scenarios import names
+
+    with pytest.raises(ValueError, match=words):
+        names.called(typed, names.HEARTS, "heart")
+
+
 def test_the_names_and_the_doses_agree():
     from cordax.scenarios import names
 

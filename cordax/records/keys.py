@@ -20,7 +20,7 @@ SITES = ("aortic", "radial", "brachial", "femoral", "cuff")
 
 
 PATIENT: dict[str, Kind] = {
-    "age": Kind("year", 16.0, 110.0, (16.0, 110.0), 0.0, "age"),
+    "age": Kind("year", 18.0, 110.0, (18.0, 110.0), 0.0, "age"),
     "height": Kind("cm", 120.0, 230.0, (140.0, 210.0), 0.0, "height"),
     "weight": Kind("kg", 30.0, 300.0, (40.0, 160.0), 0.0, "weight"),
     "body_surface_area": Kind("m2", 1.0, 3.5, (1.2, 2.6), 0.0, "body surface area"),

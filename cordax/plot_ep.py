@@ -14,7 +14,7 @@ from physio.electrophysiology.ecg import LEADS
 from physio.electrophysiology.phase import Tip, grid_loops
 from physio.units import MS_PER_S
 
-from .plot import _STYLE, GREY, INK, RED, TEAL, _figure
+from .plot import _STYLE, GREY, INK, RED, TEAL, _figure, made_by
 
 _MM_PER_INCH = 25.4
 _SPEED = 25.0  # mm/s, of paper
@@ -241,7 +241,7 @@ def _picture(path: str | Path, size: tuple[float, float], dpi: int) -> Any:
         yield figure
         with replacing(target) as temporary:
             kind = target.suffix.lstrip(".") or "png"
-            figure.savefig(temporary, format=kind, dpi=dpi)
+            figure.savefig(temporary, format=kind, dpi=dpi, metadata=made_by(kind))
 
 
 def _paper(axes: Any, width: float, height: float) -> None:

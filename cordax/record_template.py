@@ -4,10 +4,14 @@ Made from the table of kinds, so that it never lacks one; every optional line is
 commented out, and the file as written is a complete record.
 """
 
+import re
+from pathlib import Path
+
 from .measures import KINDS, METHODS, SITES, default_suffix
 from .record import CONDITIONS
 from .record_waveforms import SIGNALS
 
+_ID = re.compile(r'^id = "(.*)"$', re.MULTILINE)
 _HEAD = """\
 # A patient record for cordax: one patient, one state (supine, at rest).
 #
@@ -89,6 +93,13 @@ _EXAMPLE = {
     "systemic_resistance": 17,
 }
 _USED = ("heart_rate", "systolic_pressure", "diastolic_pressure")
+
+
+def is_unfilled(path: Path) -> bool:
+    """Whether a file is a record as ``template`` gave it, with nothing filled in."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    found = _ID.search(text)
+    return found is not None and text == template(f"{found.group(1)}.toml")
 
 
 def template(name: str = "patient.toml") -> str:

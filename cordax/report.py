@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from physio.files import write_atomic
+from physio.files import bears_mark, file_mark, write_atomic
 
 if TYPE_CHECKING:
     from cordax.hybrid import HybridPart
 
 #: Median, lower and upper end of the central 90 %.
 Spread = tuple[float, float, float]
+
+REPORT = "report.html"  # in a twin's folder
+KIND = "report"  # of file
 
 INTENDED_USE = (
     "For research and education. cordax is not a medical device: nothing in this "
@@ -182,6 +185,11 @@ def write(data: ReportData, path: str | Path) -> Path:
     return target
 
 
+def is_report(path: Path) -> bool:
+    """Whether a file is a report that ``write`` made."""
+    return bears_mark(path, KIND)
+
+
 def html(data: ReportData) -> str:
     """The whole page, style and pictures included; it asks the network for nothing."""
     from importlib.resources import files
@@ -216,6 +224,7 @@ def html(data: ReportData) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light">'
+        f'<meta name="generator" content="{file_mark(KIND)}">'
         '<link rel="icon" href="data:,">'
         f"<title>{escape(data.title)} - cordax</title><style>{css}</style></head><body>"
         f'<p class="use" role="note"><b>Research use only.</b> {INTENDED_USE}</p>'

@@ -28,6 +28,7 @@ from physio.files import replacing, replacing_folder
 
 SCHEMA = 1
 FORMAT = "cordax-twin"
+KIND = "twin"  # of folder
 _JSON, _ARRAYS = "twin.json", "arrays.h5"
 _REQUIRED = ("model", "record", "draws", "seed", "versions")
 #: Where a number that is not finite means a broken fit, not an absent value.
@@ -58,7 +59,7 @@ def save(
     _check(payload, Path(folder))
     arrays: dict[str, np.ndarray] = {}
     plain = _split(payload, (), arrays)
-    with replacing_folder(folder, force=force) as temporary:
+    with replacing_folder(folder, KIND, force=force) as temporary:
         with h5py.File(temporary / _ARRAYS, "w") as file:
             for name, array in arrays.items():
                 file.create_dataset(name, data=array, track_times=False)

@@ -30,6 +30,7 @@ from cordax.seen import LEARNED, SENSED, WAVE, difference
 from learned import storage
 from learned.residual import silenced
 from learned.storage import Learned
+from physio.files import note_file
 from physio.hemodynamics.baroreflex import LOOP_GAIN_AT_UNIT_GAIN, Baroreflex
 from physio.hemodynamics.indices import UNITS
 from physio.parameters import parameters, replace
@@ -295,7 +296,9 @@ class Twin:
     def keep(self, folder: str | Path) -> None:
         """Add the what-ifs asked to the twin's folder, for its report."""
         for k, asked in enumerate(self.asked):
-            store.save_part(Path(folder) / _ASKED / f"{k + 1:03d}.h5", asked)
+            name = f"{_ASKED}/{k + 1:03d}.h5"
+            store.save_part(Path(folder) / name, asked)
+            note_file(folder, name)
 
     @classmethod
     def load(cls, folder: str | Path, model: Any = None) -> "Twin":

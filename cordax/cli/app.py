@@ -89,7 +89,7 @@ def run(arguments: list[str]) -> int:
         # the reader of our output has gone (| head): nothing left to say
         sys.stderr.close()
         return BAD_INPUT
-    except Refused as error:
+    except (Refused, FileExistsError) as error:
         _say(str(error), as_json)
         return BAD_OPTIONS
     except (ValueError, LookupError, OSError) as error:

@@ -16,7 +16,6 @@ from cordax.cli.show import (
     out,
     print_json,
     progress,
-    refuse_existing,
     spread,
     table,
 )
@@ -70,8 +69,12 @@ def fit(
     """
     records = _records(patients)
     folders = _folders(records, output)
+    from cordax.store import KIND
+    from physio.files import require_folder
+
+    reads = [*_files(records), *(f for f in (residual, surrogate) if f is not None)]
     for folder in folders:
-        refuse_existing(folder, force)
+        require_folder(folder, KIND, force=force, inputs=reads)
     import cordax
     from cordax.twin import calibrate, fitted
 
@@ -118,10 +121,12 @@ def demo(
     import cordax
     from cordax import record
     from cordax.patients import find
-    from cordax.report import write
+    from cordax.report import REPORT, write
     from cordax.scenario import parse_all
+    from cordax.store import KIND
+    from physio.files import note_file, require_folder
 
-    refuse_existing(output, force)
+    require_folder(output, KIND, force=force)
     patient = record.read(find(DEMO_PATIENT))
     from cordax.twin import calibrate
 
@@ -130,7 +135,8 @@ def demo(
     treatment = str(parse_all(["fluid_bolus=500mL"]).treatments[0])
     change = twin.whatif([treatment])
     twin.keep(output)
-    path = write(twin.report_data(), output / "report.html")
+    path = write(twin.report_data(), output / REPORT)
+    note_file(output, REPORT)
     if json:
         summary = twin.summary()
         print_json(
@@ -159,6 +165,13 @@ def _records(patients: list[str]) -> list[Any]:
     if problems:
         raise record.RecordError(problems)
     return records
+
+
+def _files(records: list[Any]) -> list[Path]:
+    """Every file that the records were read from."""
+    paths = [Path(record.path) for record in records if record.path]
+    waves = (Path(r.path).parent / w.file for r in records for w in r.waveforms)
+    return [*paths, *waves]
 
 
 def _folders(records: list[Any], output: Path) -> list[Path]:

@@ -14,7 +14,6 @@ from cordax.cli.show import (
     out,
     print_json,
     progress,
-    refuse_existing,
     table,
 )
 
@@ -60,7 +59,7 @@ def residual(
 
     Ctrl-C keeps FILE.training; the same command goes on from there.
     """
-    refuse_existing(output, force)
+    _require(output, "residual", ["NeuralResidual"], force, cohort)
     import cordax
     from cordax import learn
     from learned import storage
@@ -112,10 +111,11 @@ def surrogate(
 
     Example: cordax learn surrogate anna.toml -o anna.surrogate
     """
-    refuse_existing(output, force)
+    from cordax.patients import find
+
+    _require(output, "surrogate", ["Surrogate"], force, find(patient))
     import cordax
     from cordax import learn_surrogate, record
-    from cordax.patients import find
     from cordax.report_parts import words
     from learned import storage
     from physio.units import PERCENT
@@ -140,6 +140,21 @@ def surrogate(
     header = ["Index", "Error, median", "In the 95 % interval"]
     table(f"{learn_surrogate.JUDGED} draws it has not seen", header, rows)
     out.print(f"Surrogate: {output}  (seed {seed})", highlight=False)
+
+
+def _require(
+    output: Path, what: str, kinds: list[str], force: bool, read: Path
+) -> None:
+    """Refuses a target that is anything but a learned part of these kinds."""
+    from learned.storage import kind
+    from physio.files import require_file
+
+    def ours(path: Path) -> bool:
+        return kind(path) in kinds
+
+    # a folder of records may well hold what is learned from it
+    inputs = [read] if read.is_file() else []
+    require_file(output, what, ours, force=force, inputs=inputs)
 
 
 def _show(found: Any, trained: Any, output: Path, seed: int) -> None:

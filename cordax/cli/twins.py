@@ -12,7 +12,6 @@ from cordax.cli.show import (
     TwinFolder,
     out,
     print_json,
-    refuse_existing,
     spread,
     table,
 )
@@ -115,12 +114,16 @@ def report(
 
     Example: cordax report anna -o anna.html
     """
-    from cordax.report import write
+    from cordax.report import KIND, REPORT, is_report, write
+    from physio.files import note_file, require_file
 
-    if output is not None:
-        refuse_existing(output, force)
-    target = output or folder / "report.html"
+    target = output or folder / REPORT
+    # in its own place a twin's report is written again without asking
+    again = force or output is None
+    require_file(target, KIND, is_report, force=again, inputs=[folder])
     path = write(_load(folder).report_data(), target)
+    if output is None:
+        note_file(folder, REPORT)
     if json:
         print_json({"report": str(path)})
     else:
@@ -148,11 +151,12 @@ def export(
     """
     if not csv:
         raise Refused("Say which format: cordax export DIR --csv")
-    from cordax.export import write_csv
+    from cordax.export import KIND, write_csv
     from cordax.store import load
+    from physio.files import require_folder
 
     target = output or folder.with_name(folder.name + "-csv")
-    refuse_existing(target, force)
+    require_folder(target, KIND, force=force, inputs=[folder])
     payload = load(folder)
     files = write_csv(target, _load(folder).report_data(), payload["draws"], force)
     if json:

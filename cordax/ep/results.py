@@ -13,7 +13,7 @@ import numpy as np
 from cordax import plot_ep, plot_ep3d
 from cordax.ep import report, view
 from cordax.ep.run import Outcome, Progress
-from cordax.ep.settings import SCHEMA, stored
+from cordax.ep.settings import KIND, SCHEMA, stored
 from cordax.ep.surface import Surface, coarser, surface
 from cordax.reporting import versions
 from physio.electrophysiology import mesh_files
@@ -48,7 +48,7 @@ def write(
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "command": command,
     }
-    with replacing_folder(folder, force=force) as inside:
+    with replacing_folder(folder, KIND, force=force) as inside:
         progress("writing results", 0.0)
         mesh_files.write(_mesh(outcome), inside / f"activation.{fields}")
         if outcome.probes:

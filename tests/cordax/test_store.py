@@ -49,7 +49,8 @@ def same(a, b) -> bool:
 def test_what_is_saved_is_loaded_exactly(tmp_path):
     store.save(tmp_path / "twin", example())
     assert sorted(os.listdir(tmp_path)) == ["twin"]
-    assert sorted(os.listdir(tmp_path / "twin")) == ["arrays.h5", "twin.json"]
+    names = ["arrays.h5", "cordax.json", "twin.json"]
+    assert sorted(os.listdir(tmp_path / "twin")) == names
     found = store.load(tmp_path / "twin")
     assert same(found, example())
 

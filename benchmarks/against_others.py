@@ -31,12 +31,13 @@ from benchmarks.against_svzerod import (
 from cordax.runtime import setup
 from physio import Trajectory, get, replace, settle, simulate
 from physio.hemodynamics import Circulation
-from physio.hemodynamics.indices import beat_mean, summarize
-from physio.hemodynamics.korakianitis import korakianitis_shi, leaflet_valves
-from physio.hemodynamics.regazzoni import regazzoni
-from physio.hemodynamics.smooth_valves import ArctanDiode
-from physio.hemodynamics.states import named_state
-from physio.simulate import STEPS_PER_BEAT, periodic_beat
+from physio.hemodynamics.elements.smooth_valves import ArctanDiode
+from physio.hemodynamics.indices.beat import beat_mean, summarize
+from physio.hemodynamics.loops.korakianitis import korakianitis_shi, leaflet_valves
+from physio.hemodynamics.loops.regazzoni import regazzoni
+from physio.hemodynamics.loops.states import named_state
+from physio.periodic import periodic_beat
+from physio.stepping import STEPS_PER_BEAT
 from physio.units import S_PER_MIN
 
 PRINTED = 0.5e-3  # half a unit of the third decimal

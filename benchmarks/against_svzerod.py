@@ -16,7 +16,7 @@ from benchmarks import svzerod
 from benchmarks.generalized_alpha import ALPHA_F, ReboundingDiode, generalized_alpha
 from physio import march
 from physio.hemodynamics import Circulation
-from physio.hemodynamics.inertial_valves import InertialDiode
+from physio.hemodynamics.elements.inertial_valves import InertialDiode
 
 Table = dict[str, dict[str, float]]
 Signals = dict[str, np.ndarray]

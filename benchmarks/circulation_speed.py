@@ -27,13 +27,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import cordax
-from physio.hemodynamics.baroreflex import LOOP_GAIN_AT_UNIT_GAIN, Baroreflex
-from physio.hemodynamics.indices import summarize
-from physio.hemodynamics.regazzoni import regazzoni
-from physio.hemodynamics.states import named_state
+from physio.hemodynamics.control.baroreflex import LOOP_GAIN_AT_UNIT_GAIN, Baroreflex
+from physio.hemodynamics.indices.beat import summarize
+from physio.hemodynamics.loops.regazzoni import regazzoni
+from physio.hemodynamics.loops.states import named_state
 from physio.hemodynamics.treatments import fluid_bolus
 from physio.parameters import get, replace
-from physio.simulate import march, periodic_beat, settle
+from physio.periodic import periodic_beat, settle
+from physio.simulate import march
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
@@ -56,10 +57,11 @@ def median_seconds(run: Callable[[], Any], repeats: int = 15) -> float:
 # --- one beat -------------------------------------------------------------------------
 def demo_model(*, reflex: bool = True) -> Any:
     """The demo patient's starting circulation: aortic root, and the reflex on."""
-    from cordax import build, record
     from cordax.patients import find
+    from cordax.records import examine
+    from cordax.twins import prepare as build
 
-    start = build.start(record.read(find("periop")))
+    start = build.start(examine.read(find("periop")))
     if not reflex:
         return start.model
     rest = settle(start.model)
@@ -126,7 +128,7 @@ def _extremes(models: Any, steps: int) -> tuple[jax.Array, jax.Array]:
 
 
 def _run_population(models: Any, steps: int, n: int) -> float:
-    from calibration.lanes import in_chunks
+    from calibration.optimise.batches import in_chunks
 
     arrays, static = eqx.partition(models, eqx.is_array)
     arrays = jax.tree.map(np.asarray, arrays)
@@ -217,7 +219,7 @@ def periodic() -> Figures:
 
 
 def _mean_pressure(model: Any) -> jax.Array:
-    from physio.hemodynamics.indices import beat_mean
+    from physio.hemodynamics.indices.beat import beat_mean
 
     beat = periodic_beat(settle(model))
     return beat_mean(beat.t, beat.observed.pressure["systemic_arteries"])
@@ -238,10 +240,11 @@ fit(s.model, s.space, s.observations, s.experiment, starts=1)
 def fits() -> Figures:
     """A maximum a posteriori fit: warm, in a fresh process, and 64 at once."""
     from calibration import fit, fit_many
-    from cordax import build, record
     from cordax.patients import find
+    from cordax.records import examine
+    from cordax.twins import prepare as build
 
-    s = build.start(record.read(find("periop")))
+    s = build.start(examine.read(find("periop")))
     size = s.space.size
 
     def one() -> Any:
@@ -282,11 +285,12 @@ def fits() -> Figures:
 def posterior() -> Figures:
     """Importance sampling to 1000 effective draws; NUTS as the slow reference."""
     from calibration import fit
-    from calibration.posterior import sample_fit
-    from cordax import build, record
+    from calibration.sampling.posterior import sample_fit
     from cordax.patients import find
+    from cordax.records import examine
+    from cordax.twins import prepare as build
 
-    s = build.start(record.read(find("periop")))
+    s = build.start(examine.read(find("periop")))
     made = fit(s.model, s.space, s.observations, s.experiment, starts=2)
     sample_fit(made, key=jax.random.key(0))
     start = time.perf_counter()

@@ -2,7 +2,7 @@
 
 Levenberg-Marquardt with the patients' blocks eliminated, on periodic beats whose
 slopes are implicit: one compiled program per model, lanes of (patient, posture, loss).
-It stands beside ``learned.training``, whose Adam needs thousands of steps where
+It stands beside ``learned.training.loop``, whose Adam needs thousands of steps where
 parameters are known to a thousandth and others to a tenth.
 """
 
@@ -17,9 +17,9 @@ import numpy as np
 from jaxtyping import Array
 
 from physio import get, settle
-from physio.hemodynamics.indices import beat_mean
+from physio.hemodynamics.indices.beat import beat_mean
 from physio.interventions import shift, then
-from physio.simulate import periodic_beat
+from physio.periodic import periodic_beat
 
 INDICES = ("MAP", "CVP", "SV")
 ERROR = np.array([0.1, 0.01, 0.1])  # sd of MAP and CVP (mmHg) and SV (mL)

@@ -15,7 +15,7 @@ import equinox as eqx
 import jax
 
 import cordax
-from physio.hemodynamics.regazzoni import regazzoni
+from physio.hemodynamics.loops.regazzoni import regazzoni
 from physio.simulate import march
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -45,7 +45,7 @@ _CONSTANT = re.compile(r"= (\w+)\[([\d,]*)\]\S* constant\(")
 
 def schemes() -> dict[str, Any]:
     """The schemes by name."""
-    from physio.electrophysiology.bond_average import BondAverage, SecondOrder
+    from physio.electrophysiology.diffusion.bond_average import BondAverage, SecondOrder
 
     return {"second-order": SecondOrder(), "bond-average": BondAverage()}
 
@@ -54,7 +54,7 @@ def on_grid(
     shape: tuple[int, ...], scheme: Any, cell: Any = None, kind: Any = jnp.float32
 ) -> Any:
     """Tissue on a full grid with fibres along its first axis."""
-    from physio.electrophysiology.voxel_diffusion import full_grid
+    from physio.electrophysiology.diffusion.grid import full_grid
 
     return tissue_of(full_grid(shape, _SPACING), scheme, cell, kind)
 
@@ -63,7 +63,7 @@ def on_lists(
     shape: tuple[int, int, int], scheme: Any, cell: Any = None, kind: Any = jnp.float32
 ) -> Any:
     """Tissue on a box of voxels by number, with fibres at an angle to the grid."""
-    from physio.electrophysiology.voxels import Voxels, active
+    from physio.electrophysiology.voxels.voxels import Voxels, active
 
     index = active(np.ones(shape, bool))
     voxels = Voxels(
@@ -79,8 +79,8 @@ def tissue_of(
 ) -> Any:
     """Tissue of a geometry, ten Tusscher-Panfilov 2006 where no cell is given."""
     from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
-    from physio.electrophysiology.conductivity import Conductivity
-    from physio.electrophysiology.tissue import Monodomain, as_dtype
+    from physio.electrophysiology.diffusion.conductivity import Conductivity
+    from physio.electrophysiology.tissue.monodomain import Monodomain, as_dtype
 
     cell = ten_tusscher_2006() if cell is None else cell
     return as_dtype(Monodomain(cell, geometry, Conductivity(), scheme=scheme), kind)
@@ -92,7 +92,7 @@ def stepping(tissue: Any, steps: int, dt: float = DT) -> tuple[Callable, Any]:
     As ``recording.run`` advances tissue: the operator is among the arrays, and nodes
     fill whole vectors.
     """
-    from physio.electrophysiology.recording import in_pairs, whole_vectors
+    from physio.electrophysiology.tissue.run import in_pairs, whole_vectors
 
     prepared = eqx.filter_jit(lambda tissue: tissue.prepare(dt))(tissue)
     parts = whole_vectors((tissue, prepared), tissue.nodes.shape[0])
@@ -113,7 +113,7 @@ def stepping(tissue: Any, steps: int, dt: float = DT) -> tuple[Callable, Any]:
 
 def start(tissue: Any) -> Any:
     """The state before the first step, in arrays of its own."""
-    from physio.electrophysiology.recording import whole_vectors
+    from physio.electrophysiology.tissue.run import whole_vectors
 
     state = whole_vectors(tissue.initial_state(), tissue.nodes.shape[0])
     return jax.tree.map(jnp.array, state)
@@ -124,7 +124,7 @@ def compiled(tissue: Any, steps: int = 1, dt: float = DT) -> tuple[Any, Any]:
 
     The state is given up, so that the program may write where it read.
     """
-    from physio.electrophysiology.recording import COMPILER
+    from physio.electrophysiology.tissue.run import COMPILER
 
     advance, arrays = stepping(tissue, steps, dt)
     state = jax.eval_shape(lambda: start(tissue))
@@ -171,7 +171,7 @@ def wasteful() -> Any:
     from physio.compose import Augmented
     from physio.electrophysiology.cells.cell import changed
     from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
-    from physio.electrophysiology.tissue import as_dtype
+    from physio.electrophysiology.tissue.monodomain import as_dtype
 
     base = as_dtype(ten_tusscher_2006(), jnp.float32)
 

@@ -111,7 +111,11 @@ def measure(name: str, dtype: str) -> dict[str, float]:
     import jax
     import jax.numpy as jnp
 
-    from physio.electrophysiology.eikonal import Velocities, activation_times, prepare
+    from physio.electrophysiology.eikonal.solve import (
+        Velocities,
+        activation_times,
+        prepare,
+    )
 
     make, n = CASES[name]
     geometry = make(n)

@@ -24,9 +24,10 @@ import numpy as np
 from scipy.optimize import least_squares
 
 import cordax
-from calibration import scores
+from calibration.assessment import scores
 from cordax.bench import fluid_response as bench
-from cordax.bench import fluid_table, fluid_twin
+from cordax.cohorts import fluid_challenge, fluid_table
+from cordax.cohorts import fluid_challenge as fluid_twin
 
 TUNED = ("breathing_gain", "retained_share", "autoregulation")
 REFITS = TUNED[:1]  # what the calibration sees; the others act with the fluid
@@ -49,7 +50,7 @@ def predicted(patients, priors, move, fits):
     if fits is None:
         fits = bench.calibrate(patients, moved)
     found = bench.changes(
-        fits, bench.BOLUS, moved, seed=bench.DEFAULT_SEED, draws=DRAWS
+        fits, fluid_challenge.BOLUS, moved, seed=bench.DEFAULT_SEED, draws=DRAWS
     )
     mean = np.array([found[q].mean(1) for q in WEIGHT])
     return mean, np.array([found[q].std(1) for q in WEIGHT]), fits
@@ -173,7 +174,7 @@ def leave_one_out(file):
 
 def write(values):
     """Puts numbers in their lines of the table of priors, by section and key."""
-    path = Path(str(files("cordax.bench"))) / "fluid_response_priors.toml"
+    path = Path(str(files("cordax.cohorts"))) / "fluid_response_priors.toml"
     text = path.read_text()
     for (section, key), value in values.items():
         pattern = rf"(\[{section}\][^\[]*?\n{key} = )[-0-9.]+"

@@ -21,8 +21,8 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from physio import Augmented, param, replace
 from physio.hemodynamics import Circulation, ElasticVessel, InertialVessel
-from physio.hemodynamics.elements import AbstractConnection
-from physio.hemodynamics.smooth_valves import InertialTanhDiode
+from physio.hemodynamics.elements.element import AbstractConnection
+from physio.hemodynamics.elements.smooth_valves import InertialTanhDiode
 
 # The method's constants for a spectral radius of 0.5
 ALPHA_M, ALPHA_F = 0.5 * (3.0 - 0.5) / (1.0 + 0.5), 1.0 / (1.0 + 0.5)

@@ -90,7 +90,7 @@ def population(patients: int = 10_000) -> dict[str, float]:
     """One step of the 12-state loop's population, 32-bit: kernels and bytes."""
     import jax.numpy as jnp
 
-    from physio.hemodynamics.regazzoni import regazzoni
+    from physio.hemodynamics.loops.regazzoni import regazzoni
     from physio.parameters import replace
     from physio.simulate import march
 

@@ -38,11 +38,11 @@ TRAINED = ("15_a_missing_current", "16_a_surrogate", "17_a_learned_baroreflex")
 
 def pair() -> tuple[Any, Any]:
     """The mechanistic circulation and a hybrid of it."""
-    from learned.ranges import Range
-    from learned.residual import neural_residual
+    from learned.blocks.ranges import Range
+    from learned.terms.residual import neural_residual
     from physio import Augmented
     from physio.hemodynamics.exchange import exchange
-    from physio.hemodynamics.states import named_state
+    from physio.hemodynamics.loops.states import named_state
 
     base = named_state("healthy_man", reflex=False)
     names = ("pressure.systemic_veins", "pressure.systemic_arteries")
@@ -89,7 +89,7 @@ def _many(model: Any, y: Any, rates: Any) -> Any:
 
 def beat() -> dict[str, dict[str, float]]:
     """One patient, and a batch of patients at heart rates of their own."""
-    from physio.simulate import settle
+    from physio.periodic import settle
 
     base, hybrid = pair()
     y = settle(hybrid, steps_per_beat=STEPS).state
@@ -107,9 +107,9 @@ def beat() -> dict[str, dict[str, float]]:
 
 def cells() -> tuple[Any, Any]:
     """A cell, and the same with a learned current as benchmarks/recover_cell.py's."""
-    from learned.gate import LearnedCurrent, LearnedGate, with_current
-    from learned.ranges import Range
-    from learned.residual import neural_residual
+    from learned.blocks.ranges import Range
+    from learned.terms.ion_channel import LearnedCurrent, LearnedGate, with_current
+    from learned.terms.residual import neural_residual
     from physio.electrophysiology.cells import ten_tusscher_2006
 
     base = ten_tusscher_2006()
@@ -138,9 +138,9 @@ def _steps(tissue: Any, y: Any) -> Any:
 
 def tissue() -> dict[str, dict[str, float]]:
     """A step of tissue, a wave on its way."""
-    from physio.electrophysiology.conductivity import Conductivity
-    from physio.electrophysiology.tissue import Monodomain, as_dtype
-    from physio.electrophysiology.voxel_diffusion import full_grid
+    from physio.electrophysiology.diffusion.conductivity import Conductivity
+    from physio.electrophysiology.diffusion.grid import full_grid
+    from physio.electrophysiology.tissue.monodomain import Monodomain, as_dtype
 
     runs = []
     for cell in cells():

@@ -20,9 +20,9 @@ from benchmarks import recovery
 from benchmarks.pages import Section, table
 from benchmarks.simulated import WAVE, draws, median_errors, simulator, space_of
 from calibration import Experiment, Observation, Space, fit
-from calibration.posterior import sample_fit
-from learned.surrogate import Surrogate, train_surrogate
-from learned.surrogate_polynomial import fit_polynomial
+from calibration.sampling.posterior import sample_fit
+from learned.surrogates.polynomial import fit_polynomial
+from learned.surrogates.surrogate import Surrogate, train_surrogate
 from physio.parameters import get, parameters
 
 SEED = 20260103

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from physio.electrophysiology import mesh_files
-from physio.electrophysiology.mesh import Mesh
-from physio.electrophysiology.mesh_geometry import boundary_faces
-from physio.electrophysiology.ventricle_surfaces import Surfaces, surfaces_by_class
-from physio.electrophysiology.voxelise import from_mesh
-from physio.electrophysiology.voxels import Voxels
+from physio.electrophysiology.anatomy.ventricle_surfaces import (
+    Surfaces,
+    surfaces_by_class,
+)
+from physio.electrophysiology.mesh.formats import files as mesh_files
+from physio.electrophysiology.mesh.geometry import boundary_faces
+from physio.electrophysiology.mesh.mesh import Mesh
+from physio.electrophysiology.voxels.voxelise import from_mesh
+from physio.electrophysiology.voxels.voxels import Voxels
 
 VENTRICLES, ATRIA = (1, 2, 7), (3, 4)  # regions of the four-chamber heart
 _FILE = "rodero_01_fullheart_2.0mm"

@@ -35,21 +35,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cordax  # noqa: E402 (after the path)
 from benchmarks.pages import Section, table  # noqa: E402
-from learned.gate import (  # noqa: E402
-    ClampRecord,
+from learned.blocks.ranges import Range  # noqa: E402
+from learned.terms.ion_channel import (  # noqa: E402
     LearnedCurrent,
     LearnedGate,
-    followed,
-    gate_from_clamp,
     gated,
     outward,
-    voltage_clamp,
     with_current,
 )
-from learned.penalties import orthogonality  # noqa: E402
-from learned.ranges import Range  # noqa: E402
-from learned.residual import neural_residual  # noqa: E402
-from learned.training import Stage, train  # noqa: E402
+from learned.terms.residual import neural_residual  # noqa: E402
+from learned.terms.voltage_clamp import (  # noqa: E402
+    ClampRecord,
+    followed,
+    gate_from_clamp,
+    voltage_clamp,
+)
+from learned.training.loop import Stage, train  # noqa: E402
+from learned.training.penalties import orthogonality  # noqa: E402
 from physio.compose import Augmented  # noqa: E402
 from physio.electrophysiology.cells import (  # noqa: E402
     action_potential,
@@ -57,12 +59,12 @@ from physio.electrophysiology.cells import (  # noqa: E402
     ten_tusscher_2006,
 )
 from physio.electrophysiology.cells.cell import changed  # noqa: E402
-from physio.electrophysiology.conductivity import Conductivity  # noqa: E402
-from physio.electrophysiology.pacing import stimulate  # noqa: E402
-from physio.electrophysiology.recording import Record  # noqa: E402
-from physio.electrophysiology.recording import run as tissue_run  # noqa: E402
-from physio.electrophysiology.tissue import Monodomain  # noqa: E402
-from physio.electrophysiology.voxel_diffusion import full_grid  # noqa: E402
+from physio.electrophysiology.diffusion.conductivity import Conductivity  # noqa: E402
+from physio.electrophysiology.diffusion.grid import full_grid  # noqa: E402
+from physio.electrophysiology.tissue.monodomain import Monodomain  # noqa: E402
+from physio.electrophysiology.tissue.pacing import stimulate  # noqa: E402
+from physio.electrophysiology.tissue.run import Record  # noqa: E402
+from physio.electrophysiology.tissue.run import run as tissue_run  # noqa: E402
 from physio.parameters import get, replace  # noqa: E402
 
 DT = 0.05  # ms, of truth and model alike; a rush_larsen step

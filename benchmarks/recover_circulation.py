@@ -58,7 +58,7 @@ from benchmarks.recovery_patients import (
     prior,
 )
 from physio import get
-from physio.hemodynamics.states import named_state
+from physio.hemodynamics.loops.states import named_state
 
 SEEDS = (21, 22, 23, 24, 25)  # 1 and 2 served the design, 11 to 15 an earlier one
 TRAINED, HELD_OUT, TESTED = 16, 6, 12  # patients

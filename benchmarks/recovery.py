@@ -14,14 +14,14 @@ import numpy as np
 
 import cordax
 from calibration import Experiment, Fit, Free, LogNormal, Observation, Space, fit_many
-from calibration import scores as scoring
-from calibration.lanes import predict_many
-from calibration.misfit import Problem
-from calibration.pareto import resample
-from calibration.samplers import importance
-from cordax import build as application
-from physio.hemodynamics.states import named_state
-from physio.hemodynamics.valves import Diode
+from calibration.assessment import scores as scoring
+from calibration.optimise.batches import predict_many
+from calibration.parameters import patient_priors as application
+from calibration.problems.problem import Problem
+from calibration.sampling.importance import importance
+from calibration.sampling.pareto import resample
+from physio.hemodynamics.elements.valves import Diode
+from physio.hemodynamics.loops.states import named_state
 from physio.parameters import get
 
 SEED = 20260101

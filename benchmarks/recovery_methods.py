@@ -15,15 +15,15 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from benchmarks.cohort_fit import VEINS, Method
-from learned.closure import LearnedReflex, LearnedVessel
-from learned.network import Network, network
-from learned.ranges import Range
-from learned.residual import neural_residual
+from learned.blocks.network import Network, network
+from learned.blocks.ranges import Range
+from learned.terms.closure import LearnedReflex, LearnedVessel
+from learned.terms.residual import neural_residual
 from physio import Augmented, get, replace
-from physio.hemodynamics.baroreflex import Baroreflex, Effects
-from physio.hemodynamics.elements import AbstractCompartment
+from physio.hemodynamics.control.baroreflex import Baroreflex, Effects
+from physio.hemodynamics.elements.element import AbstractCompartment
+from physio.hemodynamics.elements.vessels import ElasticVessel
 from physio.hemodynamics.exchange import exchange
-from physio.hemodynamics.vessels import ElasticVessel
 from physio.parameters import param
 
 FREE = (

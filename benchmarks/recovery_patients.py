@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.cohort_fit import ERROR, VEINS, Runner, Runs
 from benchmarks.recovery_methods import FREE
 from physio import get
-from physio.hemodynamics.states import named_state
+from physio.hemodynamics.loops.states import named_state
 
 POSTURES = (-700.0, -450.0, -200.0, 0.0, 250.0, 500.0, 750.0, 1000.0)  # mL
 OWN = (-400.0, -200.0, 0.0, 200.0, 400.0, 600.0, 800.0)  # of a new patient

@@ -11,14 +11,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from physio.electrophysiology.bond_average import AbstractScheme, BondAverage
+from physio.electrophysiology.anatomy.shapes import Cable, Ring
 from physio.electrophysiology.cells import CorradoNiederer2016
-from physio.electrophysiology.conductivity import Conductivity
-from physio.electrophysiology.hearts import Cable, Ring
-from physio.electrophysiology.lesions import ablate
-from physio.electrophysiology.pacing import stimulate
-from physio.electrophysiology.recording import Record, Run, run
-from physio.electrophysiology.tissue import Monodomain, TissueState, as_dtype
+from physio.electrophysiology.diffusion.bond_average import AbstractScheme, BondAverage
+from physio.electrophysiology.diffusion.conductivity import Conductivity
+from physio.electrophysiology.tissue.lesions import ablate
+from physio.electrophysiology.tissue.monodomain import Monodomain, TissueState, as_dtype
+from physio.electrophysiology.tissue.pacing import stimulate
+from physio.electrophysiology.tissue.run import Record, Run, run
 from physio.interventions import set_to
 
 EDGE, DT = 0.4, 0.05  # mm, ms

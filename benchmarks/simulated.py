@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from calibration import Experiment, Free, LogNormal, Space
-from calibration.lanes import VALUE_LANES, in_chunks
-from physio.hemodynamics.indices import aortic_site
+from calibration.optimise.batches import VALUE_LANES, in_chunks
+from physio.hemodynamics.indices.beat import aortic_site
 from physio.parameters import get
 
 WAVE = "aortic_pressure"

@@ -37,20 +37,14 @@ from benchmarks.simulated import (  # noqa: E402
     space_of,
 )
 from calibration import Space, fit_many  # noqa: E402
-from calibration.pareto import TRUSTED, effective, smooth  # noqa: E402
-from calibration.posterior import sample_fit  # noqa: E402
-from calibration.samplers import (  # noqa: E402
-    Draws,
-    Student,
-    Target,
-    importance,
-    spread,
-)
-from cordax.learn_surrogate import log_density  # noqa: E402
-from learned import storage  # noqa: E402
-from learned.storage import Learned  # noqa: E402
-from learned.surrogate import Surrogate, train_surrogate  # noqa: E402
-from learned.surrogate_polynomial import fit_polynomial  # noqa: E402
+from calibration.sampling.importance import Draws, Student, Target, importance, spread  # noqa: E402
+from calibration.sampling.pareto import TRUSTED, effective, smooth  # noqa: E402
+from calibration.sampling.posterior import sample_fit  # noqa: E402
+from cordax.twins.surrogate_density import log_density  # noqa: E402
+from learned.storage import hybrid as storage  # noqa: E402
+from learned.storage.hybrid import Learned  # noqa: E402
+from learned.surrogates.polynomial import fit_polynomial  # noqa: E402
+from learned.surrogates.surrogate import Surrogate, train_surrogate  # noqa: E402
 from physio.parameters import parameters  # noqa: E402
 
 SEED = 20260102

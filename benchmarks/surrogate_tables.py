@@ -3,12 +3,13 @@
     python benchmarks/surrogate_tables.py [cardiac4 ...]
 
 Tables: Strocchi 2023, 10.1371/journal.pcbi.1011257. Fixed before any scoring: the
-folds (SEED), one recipe for all six (``learned.surrogate`` as it is), the score (R² of
-each output over all held-out rows, then the median over outputs) and the band. Outputs
-of one run depend on each other, so the band of the coverage is that of as many cases
-as a table has runs. After that the recipe was changed twice: outputs told by their
-logarithms, and the three kernels of ``learned.surrogate_process``, whose scores on
-cardiac4 were known when they were taken in equal parts; all six were scored again.
+folds (SEED), one recipe for all six (``learned.surrogates.surrogate`` as it is), the
+score (R² of each output over all held-out rows, then the median over outputs) and the
+band. Outputs of one run depend on each other, so the band of the coverage is that of as
+many cases as a table has runs. After that the recipe was changed twice: outputs told by
+their logarithms, and the three kernels of ``learned.surrogates.gaussian_process``,
+whose scores on cardiac4 were known when they were taken in equal parts; all six were
+scored again.
 """
 
 import csv
@@ -26,8 +27,8 @@ import cordax
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from benchmarks.pages import Section, table  # noqa: E402 (after the path)
-from calibration.scores import coverage_band  # noqa: E402
-from learned.surrogate import fit_surrogate  # noqa: E402
+from calibration.assessment.scores import coverage_band  # noqa: E402
+from learned.surrogates.surrogate import fit_surrogate  # noqa: E402
 
 DATA = Path(os.environ.get("CORDAX_DATA") or ROOT.parent / "shared" / "data")
 #: table -> the median R² wanted

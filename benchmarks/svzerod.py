@@ -20,11 +20,11 @@ from jaxtyping import Array
 
 from physio import Augmented
 from physio.hemodynamics import Circulation, ElasticVessel, InertialVessel, Resistance
-from physio.hemodynamics.chambers import StiffeningChamber, TwoCosine
-from physio.hemodynamics.elastance_laws import FourierSeries, ShiftingChamber
-from physio.hemodynamics.inertial_valves import InertialDiode
-from physio.hemodynamics.smooth_valves import InertialTanhDiode, TanhDiode
-from physio.hemodynamics.sources import (
+from physio.hemodynamics.elements.chambers import StiffeningChamber, TwoCosine
+from physio.hemodynamics.elements.elastance_laws import FourierSeries, ShiftingChamber
+from physio.hemodynamics.elements.inertial_valves import InertialDiode
+from physio.hemodynamics.elements.smooth_valves import InertialTanhDiode, TanhDiode
+from physio.hemodynamics.elements.sources import (
     FlowSource,
     PressureSource,
     Reservoir,

@@ -65,8 +65,8 @@ def throughput(size: Size) -> Figures:
 
 def heart(size: Size) -> dict[str, float]:
     """Seconds that a beat of a generated biventricle takes, second run of two."""
-    from physio.electrophysiology.recording import run
-    from physio.electrophysiology.ventricles import Biventricle
+    from physio.electrophysiology.anatomy.ventricles import Biventricle
+    from physio.electrophysiology.tissue.run import run
 
     voxels = Biventricle().as_voxels(size.spacing)
     tissue = tissue_of(voxels, schemes()["bond-average"])

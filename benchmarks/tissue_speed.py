@@ -112,7 +112,7 @@ def bare(tissue: Any, steps: int, dt: float = DT) -> Racer:
 
 def pacing(tissue: Any) -> Any:
     """The strip of 2 mm at the start of the first axis, once."""
-    from physio.electrophysiology.pacing import stimulate
+    from physio.electrophysiology.tissue.pacing import stimulate
 
     x = np.asarray(tissue.nodes)[:, 0]
     strength, duration = tissue.cell.stimulus
@@ -123,7 +123,7 @@ def pacing(tissue: Any) -> Any:
 
 def recorded(tissue: Any, duration: float, dt: float = DT) -> Racer:
     """What a user gets: ``run`` with its default record, everything it does counted."""
-    from physio.electrophysiology.recording import run
+    from physio.electrophysiology.tissue.run import run
 
     stimulus = pacing(tissue)
 
@@ -434,7 +434,7 @@ def gradients() -> Figures:
 
     The memory is that of the program for 10,000 steps, which is compiled and not run.
     """
-    from physio.electrophysiology.recording import activation_map
+    from physio.electrophysiology.tissue.run import activation_map
     from physio.parameters import get, replace
 
     tissue = on_grid((100, 100), schemes()["second-order"])

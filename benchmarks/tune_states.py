@@ -4,7 +4,8 @@
 
 Each state's targets are the ``feasible`` table of tests/reference/states/NAME.toml,
 in units of a quarter of the published range; parameters move in their logarithm,
-held by a prior about the healthy values. Writes physio/hemodynamics/state_values.py.
+held by a prior about the healthy values. Writes
+physio/hemodynamics/loops/state_values.py.
 """
 
 import sys
@@ -19,7 +20,7 @@ from scipy.optimize import least_squares
 import cordax
 
 ROOT = Path(__file__).parents[1]
-OUT = ROOT / "physio/hemodynamics/state_values.py"
+OUT = ROOT / "physio/hemodynamics/loops/state_values.py"
 CHAMBERS = ("left_atrium", "left_ventricle", "right_atrium", "right_ventricle")
 FREE = [
     *(f"{c}.{p}_elastance" for c in CHAMBERS for p in ("active", "passive")),
@@ -56,8 +57,8 @@ def targets(name: str) -> tuple[dict[str, float], dict[str, float], dict]:
 def tune(name: str, base, start: dict[str, float]) -> dict[str, float]:
     """The values of one state; prints what is outside its published range."""
     from physio import get, replace, settle
-    from physio.hemodynamics.indices import beat_mean, summarize
-    from physio.simulate import periodic_beat
+    from physio.hemodynamics.indices.beat import beat_mean, summarize
+    from physio.periodic import periodic_beat
 
     wanted, width, data = targets(name)
     area = data["body_surface_area_m2"]
@@ -126,8 +127,8 @@ def tune(name: str, base, start: dict[str, float]) -> dict[str, float]:
 
 def main() -> None:
     cordax.setup()
-    from physio.hemodynamics import state_values
-    from physio.hemodynamics.states import closed_loop
+    from physio.hemodynamics.loops import state_values
+    from physio.hemodynamics.loops.states import closed_loop
 
     known = dict(state_values.VALUES)
     files = sorted((ROOT / "tests/reference/states").glob("*.toml"))

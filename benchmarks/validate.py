@@ -51,12 +51,13 @@ def _waveform_record(folder: Path) -> Path:
 
 def real_patient() -> Section:
     """Numbers of one minute, and its mean arterial beat."""
-    from cordax import record
     from cordax.patients import find
-    from cordax.twin import calibrate
+    from cordax.records import examine
+    from cordax.reports.from_twin import report_data, summary
+    from cordax.twins.calibrate import calibrate
 
-    twin = calibrate(record.read(find("periop")))
-    rows = twin.summary()["observations"]
+    twin = calibrate(examine.read(find("periop")))
+    rows = summary(twin)["observations"]
     told = [
         [r["name"], r["value"], f"{r['predicted'][0]:.4g} ({r['predicted'][1]:.4g} to "
          f"{r['predicted'][2]:.4g})", r["unit"], r["residual"], r["role"]]
@@ -64,7 +65,7 @@ def real_patient() -> Section:
     ]  # fmt: skip
     worst = max(abs(r["residual"]) for r in rows)
     with tempfile.TemporaryDirectory() as folder:
-        wave = calibrate(record.read(_waveform_record(Path(folder))))
+        wave = calibrate(examine.read(_waveform_record(Path(folder))))
     fits = {}
     for o, value in zip(wave.start.observations, wave.rest.values, strict=True):
         if np.ndim(o.values) and o.role == "likelihood":
@@ -81,7 +82,7 @@ def real_patient() -> Section:
         "",
         "In words: " + " ".join(twin.verdict),
         "",
-        *(f"- {line}" for line in twin.report_data().identifiability),
+        *(f"- {line}" for line in report_data(twin).identifiability),
         "",
     ]
     got = {
@@ -124,7 +125,7 @@ def fluid() -> Section:
         "Calibrated to the values before a fluid challenge of 250 mL, every patient "
         "left out when priors were tuned; differences with 95 % bootstrap intervals. "
         "The choice of settings was made on the same patients: see "
-        "cordax/bench/fluid_response_priors.toml.",
+        "cordax/cohorts/fluid_response_priors.toml.",
         "",
         *table(header, rows),
         f"Coverage of 90 % intervals: {covered}. No difference from the mean change is "

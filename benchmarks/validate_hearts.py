@@ -15,14 +15,19 @@ import numpy as np
 
 from benchmarks import real_hearts
 from benchmarks.pages import Section
-from physio.electrophysiology import ecg, eikonal, electrograms, mesh_files
-from physio.electrophysiology.conductivity import Conductivity, Membrane
-from physio.electrophysiology.early_activation import FAST, sinus
-from physio.electrophysiology.ventricle_surfaces import Surfaces, carried_surfaces
-from physio.electrophysiology.ventricles import LV, RV, SEPTUM
-from physio.electrophysiology.voxel_diffusion import on_voxels
-from physio.electrophysiology.voxelise import from_mesh
-from physio.electrophysiology.voxels import Voxels
+from physio.electrophysiology.anatomy.sinus_rhythm import FAST, sinus
+from physio.electrophysiology.anatomy.ventricle_surfaces import (
+    Surfaces,
+    carried_surfaces,
+)
+from physio.electrophysiology.anatomy.ventricles import LV, RV, SEPTUM
+from physio.electrophysiology.diffusion.conductivity import Conductivity, Membrane
+from physio.electrophysiology.diffusion.grid import on_voxels
+from physio.electrophysiology.eikonal import solve as eikonal
+from physio.electrophysiology.mesh.formats import files as mesh_files
+from physio.electrophysiology.signals import ecg, ecg_measures, electrodes, electrograms
+from physio.electrophysiology.voxels.voxelise import from_mesh
+from physio.electrophysiology.voxels.voxels import Voxels
 
 PICTURES = Path(__file__).resolve().parents[1] / "build" / "validation"
 SPACING = 0.5  # mm
@@ -79,14 +84,14 @@ def activated(voxels: Voxels, surfaces: Surfaces, keep: Any = None) -> Activated
 def leads(of: Activated) -> tuple[np.ndarray, np.ndarray]:
     """Times (ms) and the twelve leads (mV) of template action potentials."""
     voxels, nodes, right = of.voxels, of.voxels.nodes, of.walls == RV
-    placed = ecg.place_electrodes(ecg.heart_axes(nodes, ~right, right))
-    electrodes = jnp.asarray(ecg.electrode_array(placed), jnp.float32)
+    placed = electrodes.place_electrodes(electrodes.heart_axes(nodes, ~right, right))
+    array = jnp.asarray(electrodes.electrode_array(placed), jnp.float32)
     volumes = jnp.full(voxels.n_node, voxels.spacing**3, jnp.float32)
     operator = eqx.filter_jit(lambda g, d: g.operator(d))(
         on_voxels(voxels), Membrane().diffusivity(Conductivity()).astype(jnp.float32)
     )
     field = electrograms.lead_field(
-        electrodes, jnp.asarray(nodes, jnp.float32), volumes, TORSO
+        array, jnp.asarray(nodes, jnp.float32), volumes, TORSO
     )
     weights = electrograms.voltage_weights(field, volumes, operator)
     t = np.arange(-60.0, 500.0).astype(np.float32)  # rest before it, for the onset
@@ -99,7 +104,7 @@ def leads(of: Activated) -> tuple[np.ndarray, np.ndarray]:
 def figures(of: Activated, name: str) -> tuple[dict[str, float], list[str]]:
     """What the heart's row wants, and lines that say more; pictures go to build/."""
     t, signal = leads(of)
-    seen = ecg.measure(t, signal)
+    seen = ecg_measures.measure(t, signal)
     total = float(np.nanmax(of.times) - np.nanmin(of.times))
     upright = sum(seen.r[lead] > abs(seen.s[lead]) for lead in UPRIGHT)
     got = {
@@ -132,7 +137,7 @@ def figures(of: Activated, name: str) -> tuple[dict[str, float], list[str]]:
 
 
 def _draw(of: Activated, t: np.ndarray, signal: np.ndarray, name: str) -> None:
-    from cordax.plot_ep import ecg_page
+    from cordax.reports.figures.electrophysiology import ecg_page
 
     stem = name.lower().replace(" ", "_")
     _draw_map(of.voxels, of.times, name)
@@ -142,7 +147,7 @@ def _draw(of: Activated, t: np.ndarray, signal: np.ndarray, name: str) -> None:
 def _draw_map(geometry: Any, times: np.ndarray, name: str) -> None:
     from cordax.ep.heart import Heart
     from cordax.ep.surface import coarser, surface
-    from cordax.plot_ep3d import activation_views
+    from cordax.reports.figures.surface import activation_views
 
     PICTURES.mkdir(parents=True, exist_ok=True)
     outside = coarser(surface(Heart(geometry, np.zeros(0, int), {})))

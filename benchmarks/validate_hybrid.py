@@ -74,7 +74,7 @@ def write(file: Path) -> None:
         "# Hyper-parameters of `cordax bench hybrid`, written by",
         "# benchmarks/validate_hybrid.py: learned from the 24 odd-numbered patients of",
         "# the ventilator study (Enevoldsen, MIT). Sizes and lengths as in",
-        "# learned/discrepancy.py; [marks] are digests by which a table that holds",
+        "# learned/terms/discrepancy.py; [marks] are digests: a table that holds",
         "# those patients is known: it is then not predicted with these numbers.",
         "", "[marks]", "patients = [", *(f'  "{m}",' for m in marks), "]",
     ]  # fmt: skip
@@ -278,7 +278,7 @@ def _hybrid(
     x: np.ndarray, y: np.ndarray, simulated: np.ndarray, at: np.ndarray, own: float
 ) -> float:
     """The twin's change plus its discrepancy over pulse-pressure variation."""
-    from learned.discrepancy import Comparison, fit_discrepancy
+    from learned.terms.discrepancy import Comparison, fit_discrepancy
 
     found = fit_discrepancy(
         ("pulse_pressure_variation",), ("%",), Comparison(x[:, -1:], y, simulated),
@@ -309,7 +309,7 @@ def _left_out(x: np.ndarray, y: np.ndarray, twin: np.ndarray) -> dict[str, np.nd
 def fluid() -> Section:
     """What fluid does: the twin, a hybrid on it, and what needs no model."""
     from benchmarks import fluid_response_priors as derived
-    from cordax.bench import fluid_table
+    from cordax.cohorts import fluid_table
 
     file = PERIOP / "fluid_response_odd_ids.csv"
     patients = fluid_table.read(file)
@@ -322,7 +322,8 @@ def fluid() -> Section:
 
 def _seen(file: Path, patients: list[Any]) -> dict[str, np.ndarray]:
     """Measured changes; the pulse pressure's, which the reader leaves, by column."""
-    from cordax.bench import fluid_response, table
+    from cordax.bench import fluid_response
+    from cordax.cohorts import table
 
     seen = {q: fluid_response.observed_change(patients, q) for q in ("map", "sv")}
     columns = ("id", "PP_pre_fluid_avg", "PP_post_fluid_avg")
@@ -334,7 +335,7 @@ def _seen(file: Path, patients: list[Any]) -> dict[str, np.ndarray]:
 def _fluid_section(
     patients: list[Any], seen: dict[str, np.ndarray], twin: dict[str, np.ndarray]
 ) -> Section:
-    from calibration import scores
+    from calibration.assessment import scores
 
     variation = _pulse_variation()
     x = np.array(

@@ -12,15 +12,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.pages import Section, table
-from physio.electrophysiology import meshing
-from physio.electrophysiology.conductivity import Conductivity, Membrane
-from physio.electrophysiology.diffusion import AbstractDiscretisation, largest_step
-from physio.electrophysiology.element_diffusion import on_mesh
-from physio.electrophysiology.hearts import LeftVentricle
-from physio.electrophysiology.mesh import Mesh
-from physio.electrophysiology.tissue import discretise
-from physio.electrophysiology.voxel_diffusion import on_voxels
-from physio.electrophysiology.voxels import Voxels, active
+from physio.electrophysiology.anatomy.shapes import LeftVentricle
+from physio.electrophysiology.diffusion.conductivity import Conductivity, Membrane
+from physio.electrophysiology.diffusion.elements import on_mesh
+from physio.electrophysiology.diffusion.grid import on_voxels
+from physio.electrophysiology.diffusion.operator import (
+    AbstractDiscretisation,
+    largest_step,
+)
+from physio.electrophysiology.mesh import generate as meshing
+from physio.electrophysiology.mesh.mesh import Mesh
+from physio.electrophysiology.tissue.monodomain import discretise
+from physio.electrophysiology.voxels.voxels import Voxels, active
 
 RADIUS = 1.0  # mm
 SLANTED = np.array([2.0, 1.0, 0.5]) / np.linalg.norm([2.0, 1.0, 0.5])

@@ -12,14 +12,14 @@ from benchmarks import reentry as turning
 from benchmarks.pages import Section, table
 from cordax.bench import niederer
 from cordax.bench.niederer_table import CODES, CONVERGED, FINITE_DIFFERENCES
-from physio.electrophysiology import phase
-from physio.electrophysiology.bond_average import (
+from physio.electrophysiology.diffusion.bond_average import (
     AbstractScheme,
     BondAverage,
     SecondOrder,
 )
-from physio.electrophysiology.recording import Record, Run, run
-from physio.electrophysiology.voxel_diffusion import full_grid
+from physio.electrophysiology.diffusion.grid import full_grid
+from physio.electrophysiology.signals import phase, singularities
+from physio.electrophysiology.tissue.run import Record, Run, run
 
 SIDE, DT = 30.0, 0.02  # of the spiral's sheet: mm, ms
 TRANSIENT, SEEN, FRAME = 500.0, 1000.0, 2.0  # ms
@@ -157,12 +157,12 @@ def spiral(spacing: float, scheme: AbstractScheme) -> Spiral:
     return Spiral(period, tip.meander, extent, tip.lifetime / period)
 
 
-def _tip(seen: Run, nodes: Any, count: int) -> phase.Tip:
+def _tip(seen: Run, nodes: Any, count: int) -> singularities.Tip:
     """The one tip that lives from the first to the last frame."""
     angle = phase.delay_phase(seen.frames, _LAG)
-    loops = phase.grid_loops((count, count))
-    frames = [phase.singularities(frame, loops, nodes) for frame in angle]
-    tips = phase.track(seen.t[_LAG:], frames, reach=3.0, gap=2)
+    loops = singularities.grid_loops((count, count))
+    frames = [singularities.singularities(frame, loops, nodes) for frame in angle]
+    tips = singularities.track(seen.t[_LAG:], frames, reach=3.0, gap=2)
     whole = [tip for tip in tips if tip.lifetime > 0.9 * SEEN]
     if len(whole) != 1:
         raise ValueError(f"One lasting tip is wanted; {len(whole)} were found.")

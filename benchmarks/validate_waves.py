@@ -8,24 +8,24 @@ import numpy as np
 
 from benchmarks.pages import Section, table
 from physio.electrophysiology import cells
-from physio.electrophysiology.bond_average import (
+from physio.electrophysiology.anatomy.shapes import Sheet, Slab
+from physio.electrophysiology.diffusion.bond_average import (
     AbstractScheme,
     BondAverage,
     SecondOrder,
 )
-from physio.electrophysiology.conductivity import Velocities
-from physio.electrophysiology.hearts import Sheet, Slab
-from physio.electrophysiology.mesh_tuning import tune_mesh, typical_edge
-from physio.electrophysiology.tissue import as_dtype
-from physio.electrophysiology.tuning import Tuned, tune_velocity
-from physio.electrophysiology.velocity import (
+from physio.electrophysiology.diffusion.conductivity import Velocities
+from physio.electrophysiology.diffusion.grid import full_grid
+from physio.electrophysiology.tissue.monodomain import as_dtype
+from physio.electrophysiology.velocity.mesh_tuning import tune_mesh, typical_edge
+from physio.electrophysiology.velocity.plane_waves import (
     FITTED_AT,
     cable,
     free_velocity,
     stack,
     velocities,
 )
-from physio.electrophysiology.voxel_diffusion import full_grid
+from physio.electrophysiology.velocity.tuning import Tuned, tune_velocity
 from physio.interventions import scale
 
 KIND = jnp.float32

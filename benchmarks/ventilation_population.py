@@ -72,7 +72,7 @@ def folder() -> Path:
 def circulation(x: np.ndarray, shares: dict[str, float]) -> dict[str, float]:
     """The values that differ from the healthy man's, by dotted name."""
     from physio import get
-    from physio.hemodynamics.states import named_state
+    from physio.hemodynamics.loops.states import named_state
 
     man = named_state("healthy_man", reflex=False)
     resistance, compliance, veins, passive = x
@@ -99,8 +99,8 @@ def population(x: np.ndarray, shares: dict[str, float]) -> dict[str, Any]:
 def held_beat(model: Any) -> dict[str, jax.Array]:
     """Indices with ventilation held at its mean."""
     from physio.hemodynamics.circulation import CirculationInputs
-    from physio.hemodynamics.indices import summarize
-    from physio.simulate import periodic_beat, settle
+    from physio.hemodynamics.indices.beat import summarize
+    from physio.periodic import periodic_beat, settle
 
     system, breath = model
     world = CirculationInputs(ventilation=breath)
@@ -252,7 +252,7 @@ def peak_of(phase: np.ndarray, pressure: np.ndarray, rate: float) -> float:
     """Phase at which the smooth over the breath is largest."""
     import jax.numpy as jnp
 
-    from physio.hemodynamics.variation import smooth_over_breath
+    from physio.hemodynamics.indices.respiratory_variation import smooth_over_breath
 
     columns = [jnp.asarray(x) for x in (phase, pressure, np.ones_like(phase), rate)]
     smooth = np.asarray(smooth_over_breath(*columns))

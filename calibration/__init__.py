@@ -1,19 +1,18 @@
 """From measurements to a calibrated model with honest uncertainty."""
 
-from calibration.fit import Fit, fit, fit_many
-from calibration.misfit import Experiment, Indices, Prediction, Problem, predict
-from calibration.observations import (
-    Observation,
-    Waveform,
-    as_check,
-    default_discrepancy,
-    independent,
-)
-from calibration.priors import LogNormal, Normal, TruncatedNormal, Uniform
-from calibration.space import Free, Space
-from calibration.transfer import Transfer, published
+from calibration.observations.independence import as_check, independent
+from calibration.observations.kinds import default_discrepancy
+from calibration.observations.numbers import Observation
+from calibration.observations.transfer import Transfer, published
+from calibration.observations.waveforms import Waveform
+from calibration.optimise.fit import Fit, fit, fit_many
+from calibration.parameters.priors import LogNormal, Normal, TruncatedNormal, Uniform
+from calibration.parameters.space import Free, Space
+from calibration.problems.circulation import Experiment, Indices
+from calibration.problems.problem import AbstractExperiment, Prediction, Problem
 
 __all__ = [
+    "AbstractExperiment",
     "Experiment",
     "Fit",
     "Free",
@@ -33,6 +32,5 @@ __all__ = [
     "fit",
     "fit_many",
     "independent",
-    "predict",
     "published",
 ]

@@ -9,9 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .record import Record, read
-    from .runtime import setup
-    from .twin import Twin, calibrate, load
+    from cordax.records.examine import read
+    from cordax.records.record import Record
+    from cordax.runtime import setup
+    from cordax.twins.calibrate import calibrate
+    from cordax.twins.twin import Twin, load
 
 try:
     __version__ = version("cordax")
@@ -20,11 +22,11 @@ except PackageNotFoundError:  # a bare checkout on the path, never installed
 
 _HOMES = {
     "setup": "runtime",
-    "load": "twin",
-    "Twin": "twin",
-    "calibrate": "twin",
-    "read": "record",
-    "Record": "record",
+    "load": "twins.twin",
+    "Twin": "twins.twin",
+    "calibrate": "twins.calibrate",
+    "read": "records.examine",
+    "Record": "records.record",
 }
 
 __all__ = ["Record", "Twin", "__version__", "calibrate", "load", "read", "setup"]

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from . import __version__, runtime
+from cordax import __version__, runtime
 
 _LIBRARIES = (
     "jax",

@@ -5,11 +5,11 @@ numbers beside their usual ranges, and draws pressures and the two loops.
 """
 
 import cordax
-from cordax import plot
+from cordax.reports.figures import circulation as plot
 from physio import settle
-from physio.hemodynamics.indices import UNITS, summarize
-from physio.hemodynamics.states import named_state
-from physio.simulate import periodic_beat
+from physio.hemodynamics.indices.beat import UNITS, summarize
+from physio.hemodynamics.loops.states import named_state
+from physio.periodic import periodic_beat
 
 cordax.setup()
 

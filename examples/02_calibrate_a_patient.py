@@ -12,8 +12,8 @@ import matplotlib.pyplot as plt
 
 import cordax
 from calibration import Observation, Waveform, fit
-from cordax import build
 from cordax.patients import find
+from cordax.twins import prepare as build
 
 cordax.setup()
 

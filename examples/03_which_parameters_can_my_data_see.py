@@ -13,14 +13,14 @@ import matplotlib.pyplot as plt
 
 import cordax
 from calibration import fit
-from calibration.identifiability import (
+from calibration.assessment.identifiability import (
     INTERVAL_95,
     fisher,
     profile,
     sentences,
 )
-from cordax import build
 from cordax.patients import find
+from cordax.twins import prepare as build
 
 cordax.setup()
 

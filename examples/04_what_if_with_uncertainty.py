@@ -14,12 +14,12 @@ import numpy as np
 
 import cordax
 from calibration import fit
-from calibration.posterior import sample_fit
-from cordax import build
+from calibration.sampling.posterior import sample_fit
 from cordax.patients import find
+from cordax.twins import prepare as build
 from physio import set_to, then
 from physio.hemodynamics import Baroreflex
-from physio.hemodynamics.indices import UNITS, beat_mean
+from physio.hemodynamics.indices.beat import UNITS, beat_mean
 from physio.hemodynamics.treatments import fluid_bolus, vasodilator
 
 cordax.setup()

@@ -13,7 +13,7 @@ import calibration as cal
 import cordax
 from cordax.patients import find
 from physio import get
-from physio.hemodynamics.states import named_state
+from physio.hemodynamics.loops.states import named_state
 from physio.hemodynamics.treatments import heart_rate
 
 cordax.setup()

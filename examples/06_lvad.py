@@ -9,10 +9,10 @@ import jax.numpy as jnp
 
 import cordax
 from physio import replace, settle
-from physio.hemodynamics.indices import beat_mean, summarize
-from physio.hemodynamics.states import named_state
+from physio.hemodynamics.indices.beat import beat_mean, summarize
+from physio.hemodynamics.loops.states import named_state
 from physio.hemodynamics.treatments import lvad
-from physio.simulate import periodic_beat
+from physio.periodic import periodic_beat
 
 cordax.setup()
 

@@ -11,10 +11,10 @@ import matplotlib.pyplot as plt
 
 import cordax
 from physio import replace, settle
-from physio.hemodynamics.indices import beat_mean, summarize
-from physio.hemodynamics.states import named_state
+from physio.hemodynamics.indices.beat import beat_mean, summarize
+from physio.hemodynamics.loops.states import named_state
 from physio.hemodynamics.treatments import septal_defect
-from physio.simulate import periodic_beat
+from physio.periodic import periodic_beat
 
 cordax.setup()
 

@@ -5,7 +5,7 @@ ischaemia, and with the sodium and calcium currents of acidosis lowered as well.
 """
 
 import cordax
-from cordax.plot_ep import action_potentials
+from cordax.reports.figures.electrophysiology import action_potentials
 from physio import scale, set_to, then
 from physio.electrophysiology.cells import ten_tusscher_2006
 from physio.electrophysiology.cells.protocols import action_potential, pace

@@ -11,15 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 
 import cordax
-from physio.electrophysiology.bond_average import BondAverage, SecondOrder
+from physio.electrophysiology.anatomy.shapes import Slab
 from physio.electrophysiology.cells import CorradoNiederer2016
-from physio.electrophysiology.conductivity import Conductivity, Velocities
-from physio.electrophysiology.hearts import Slab
-from physio.electrophysiology.mesh_files import read
-from physio.electrophysiology.mesh_tuning import tune_mesh
-from physio.electrophysiology.pacing import stimulate
-from physio.electrophysiology.recording import Record, run
-from physio.electrophysiology.tissue import Monodomain, as_dtype
+from physio.electrophysiology.diffusion.bond_average import BondAverage, SecondOrder
+from physio.electrophysiology.diffusion.conductivity import Conductivity, Velocities
+from physio.electrophysiology.mesh.formats.files import read
+from physio.electrophysiology.mesh.report import describe
+from physio.electrophysiology.tissue.monodomain import Monodomain, as_dtype
+from physio.electrophysiology.tissue.pacing import stimulate
+from physio.electrophysiology.tissue.run import Record, run
+from physio.electrophysiology.velocity.mesh_tuning import tune_mesh
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 cordax.setup(fuse=True)
@@ -29,7 +30,7 @@ EDGE = 0.5 if SMALL else 0.35  # mm
 mesh = read(sys.argv[1]) if len(sys.argv) > 1 else Slab(14.0, 2.5, 1.5).as_mesh(EDGE)
 wanted = Velocities(0.65, 0.25, 0.25)
 cell = as_dtype(CorradoNiederer2016(), jnp.float32)
-print(mesh.describe())
+print(describe(mesh))
 
 
 def speed(conductivity, scheme):

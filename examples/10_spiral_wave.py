@@ -10,16 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 
 import cordax
-from cordax.plot_ep import tip_trajectories
+from cordax.reports.figures.electrophysiology import tip_trajectories
 from physio import set_to, then
-from physio.electrophysiology import phase
-from physio.electrophysiology.bond_average import BondAverage
 from physio.electrophysiology.cells import CorradoNiederer2016
-from physio.electrophysiology.conductivity import Conductivity
-from physio.electrophysiology.pacing import Pacing, stimulate
-from physio.electrophysiology.recording import Record, run
-from physio.electrophysiology.tissue import Monodomain, as_dtype
-from physio.electrophysiology.voxel_diffusion import full_grid
+from physio.electrophysiology.diffusion.bond_average import BondAverage
+from physio.electrophysiology.diffusion.conductivity import Conductivity
+from physio.electrophysiology.diffusion.grid import full_grid
+from physio.electrophysiology.signals import phase, singularities
+from physio.electrophysiology.tissue.monodomain import Monodomain, as_dtype
+from physio.electrophysiology.tissue.pacing import Pacing, stimulate
+from physio.electrophysiology.tissue.run import Record, run
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 SIDE, SPACING = 60.0, 0.6 if SMALL else 0.4  # mm
@@ -48,9 +48,9 @@ seen = run(sheet, DURATION, pacing, dt=0.1, record=Record(every=5.0, frames=True
 LAG = 4  # frames: a phase needs the voltage some time before
 late = seen.t[LAG:] > S2 + 150.0
 angle = phase.delay_phase(seen.frames, LAG)[late]
-loops = phase.grid_loops((count, count))
-frames = [phase.singularities(frame, loops, sheet.nodes) for frame in angle]
-tips = phase.track(seen.t[LAG:][late], frames, reach=8.0, gap=2)
+loops = singularities.grid_loops((count, count))
+frames = [singularities.singularities(frame, loops, sheet.nodes) for frame in angle]
+tips = singularities.track(seen.t[LAG:][late], frames, reach=8.0, gap=2)
 tips = [tip for tip in tips if tip.lifetime > 100.0]
 turns = np.diff(seen.activations()[1:], axis=0)
 print(f"{len(tips)} tips lived longer than 100 ms")

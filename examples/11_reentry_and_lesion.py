@@ -10,16 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 
 import cordax
-from cordax.plot_ep import activation_sheet
+from cordax.reports.figures.electrophysiology import activation_sheet
 from physio import set_to, then
-from physio.electrophysiology.bond_average import BondAverage
 from physio.electrophysiology.cells import CorradoNiederer2016
-from physio.electrophysiology.conductivity import Conductivity
-from physio.electrophysiology.lesions import ablate, line
-from physio.electrophysiology.pacing import stimulate
-from physio.electrophysiology.recording import Record, run
-from physio.electrophysiology.tissue import Monodomain, as_dtype
-from physio.electrophysiology.voxel_diffusion import full_grid
+from physio.electrophysiology.diffusion.bond_average import BondAverage
+from physio.electrophysiology.diffusion.conductivity import Conductivity
+from physio.electrophysiology.diffusion.grid import full_grid
+from physio.electrophysiology.tissue.lesions import ablate, line
+from physio.electrophysiology.tissue.monodomain import Monodomain, as_dtype
+from physio.electrophysiology.tissue.pacing import stimulate
+from physio.electrophysiology.tissue.run import Record, run
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 SPACING, AFTER = (0.8, 600.0) if SMALL else (0.5, 1000.0)  # mm, ms

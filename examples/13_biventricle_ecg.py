@@ -13,14 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 
 import cordax
-from cordax.plot_ep import ecg_page
-from physio.electrophysiology import ecg, eikonal, electrograms, mesh_files
-from physio.electrophysiology.conductivity import Conductivity, Membrane
-from physio.electrophysiology.early_activation import sinus
-from physio.electrophysiology.hearts import Biventricle
-from physio.electrophysiology.ventricles import RV
-from physio.electrophysiology.voxel_diffusion import on_voxels
-from physio.electrophysiology.voxelise import from_mesh
+from cordax.reports.figures.electrophysiology import ecg_page
+from physio.electrophysiology.anatomy.shapes import Biventricle
+from physio.electrophysiology.anatomy.sinus_rhythm import sinus
+from physio.electrophysiology.anatomy.ventricles import RV
+from physio.electrophysiology.diffusion.conductivity import Conductivity, Membrane
+from physio.electrophysiology.diffusion.grid import on_voxels
+from physio.electrophysiology.eikonal import solve as eikonal
+from physio.electrophysiology.mesh.formats import files as mesh_files
+from physio.electrophysiology.signals import ecg, ecg_measures, electrodes, electrograms
+from physio.electrophysiology.voxels.voxelise import from_mesh
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 SPACING = 2.0 if SMALL else 1.0  # mm
@@ -45,8 +47,8 @@ total = float(jnp.nanmax(activation) - jnp.nanmin(activation))
 
 torso = 0.22  # S/m, Keller 2010, 10.1109/TBME.2010.2046485: a torso's average
 right = beat.rule.wall == RV
-electrodes = ecg.electrode_array(
-    ecg.place_electrodes(ecg.heart_axes(nodes, ~right, right))
+electrodes = electrodes.electrode_array(
+    electrodes.place_electrodes(electrodes.heart_axes(nodes, ~right, right))
 )
 volumes = np.full(heart.n_node, SPACING**3)
 operator = on_voxels(heart).operator(Membrane().diffusivity(Conductivity()))
@@ -58,7 +60,7 @@ t = jnp.arange(0.0, 500.0, 2.0)
 apd = 290.0 - 0.6 * (activation - jnp.nanmin(activation))
 voltage = ecg.template_voltage(t, activation, apd)
 leads = ecg.twelve_leads(voltage @ weights.T)
-seen = ecg.measure(t, leads)
+seen = ecg_measures.measure(t, leads)
 print("Picture:", ecg_page(t, leads, "13_biventricle_ecg.png", cycle=800.0))
 upright = [name for name in ("I", "V5", "V6") if seen.r[name] > abs(seen.s[name])]
 print(

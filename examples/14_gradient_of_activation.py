@@ -10,13 +10,13 @@ import numpy as np
 
 import cordax
 from physio import replace
-from physio.electrophysiology.bond_average import BondAverage
 from physio.electrophysiology.cells import CorradoNiederer2016
-from physio.electrophysiology.conductivity import Conductivity
-from physio.electrophysiology.pacing import stimulate, within
-from physio.electrophysiology.recording import activation_map
-from physio.electrophysiology.tissue import Monodomain
-from physio.electrophysiology.voxel_diffusion import full_grid
+from physio.electrophysiology.diffusion.bond_average import BondAverage
+from physio.electrophysiology.diffusion.conductivity import Conductivity
+from physio.electrophysiology.diffusion.grid import full_grid
+from physio.electrophysiology.tissue.monodomain import Monodomain
+from physio.electrophysiology.tissue.pacing import stimulate, within
+from physio.electrophysiology.tissue.run import activation_map
 
 cordax.setup()
 

@@ -1,8 +1,7 @@
 """Which current does this cell lack, and is a tissue of it then right?
 
 A ventricular cell is known but for its slow potassium current. The gate is read from a
-blocked-current recording, the conductance learned from action potentials.
-"""
+blocked-current recording, the conductance learned from action potentials."""
 
 import os
 from typing import Any
@@ -12,15 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 
 import cordax
-from learned import gate as learning
-from learned.training import Stage, train
+from learned.terms import ion_channel as learning
+from learned.terms import voltage_clamp
+from learned.training.loop import Stage, train
 from physio import set_to
 from physio.electrophysiology import cells
-from physio.electrophysiology.conductivity import Conductivity
-from physio.electrophysiology.pacing import stimulate
-from physio.electrophysiology.recording import Record, run
-from physio.electrophysiology.tissue import Monodomain
-from physio.electrophysiology.voxel_diffusion import full_grid
+from physio.electrophysiology.diffusion.conductivity import Conductivity
+from physio.electrophysiology.diffusion.grid import full_grid
+from physio.electrophysiology.tissue.monodomain import Monodomain
+from physio.electrophysiology.tissue.pacing import stimulate
+from physio.electrophysiology.tissue.run import Record, run
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 NODES, STEPS = (12, 500) if SMALL else (40, 6000)
@@ -34,8 +34,8 @@ known = set_to("slow_rectifier", 0.0)(truth)
 t = np.arange(0.0, 3000.0, 20.0)
 before = np.repeat((-80.0, 20.0), 14)[:, None]
 v = np.where(t < 1500.0, before, np.tile(np.linspace(-90.0, 40.0, 14), 2)[:, None])
-blocked = learning.voltage_clamp(truth, "i_ks", t, v)
-gate = learning.gate_from_clamp("slow", blocked, powers=(2,)).gate
+blocked = voltage_clamp.voltage_clamp(truth, "i_ks", t, v)
+gate = voltage_clamp.gate_from_clamp("slow", blocked, powers=(2,)).gate
 
 # what the known cell lacks along action potentials from rest, a sample per ms
 y, beats, given = truth.initial_state(), [], []
@@ -45,7 +45,7 @@ for interval in INTERVALS:
     y = jax.tree.map(lambda x: x[-1], beats[-1].y)
 voltage = jnp.concatenate([*(beat.y.v[:-1] for beat in beats), y.v[None]])
 gated, stimulus = learning.gated(known, (gate,)), jnp.concatenate(given)
-seen = learning.followed(gated, gated.initial_state(), voltage, stimulus, 0.05)
+seen = voltage_clamp.followed(gated, gated.initial_state(), voltage, stimulus, 0.05)
 pulses = np.cumsum((0.0, *INTERVALS[:-1]))[:, None]
 at = np.round((pulses + np.arange(10.0, 390.0)) / 0.05).astype(int)
 data = {"x": seen.states.slow[at], "v": seen.states.v[at], "lacks": seen.missing[at]}

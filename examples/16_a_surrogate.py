@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 import cordax
-from learned.surrogate import train_surrogate
-from learned.surrogate_polynomial import fit_polynomial
-from physio.hemodynamics.indices import summarize
-from physio.hemodynamics.states import named_state
+from learned.surrogates.polynomial import fit_polynomial
+from learned.surrogates.surrogate import train_surrogate
+from physio.hemodynamics.indices.beat import summarize
+from physio.hemodynamics.loops.states import named_state
 from physio.parameters import get, parameters, replace
-from physio.simulate import periodic_beat, settle
+from physio.periodic import periodic_beat, settle
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 RUNS, BATCH = (256, 128) if SMALL else (4096, 512)

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import cordax
-from learned.closure import LearnedReflex
-from learned.ranges import Range
-from learned.training import Stage, train
+from learned.blocks.ranges import Range
+from learned.terms.closure import LearnedReflex
+from learned.training.loop import Stage, train
 from physio import get, replace, settle
-from physio.hemodynamics.baroreflex import Baroreflex
 from physio.hemodynamics.circulation import CirculationInputs
-from physio.hemodynamics.states import named_state
+from physio.hemodynamics.control.baroreflex import Baroreflex
+from physio.hemodynamics.loops.states import named_state
 from physio.hemodynamics.treatments import haemorrhage
 from physio.inputs import constant
 

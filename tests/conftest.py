@@ -51,22 +51,27 @@ def shared_data() -> Callable[[str], Path]:
 
 #: Files that run in one process, because they need the same compiled programs.
 TOGETHER = {
-    f"tests/calibration/test_{name}.py": "the synthetic patient"
-    for name in ("fit", "posterior", "delayed", "observed_discrepancy")
+    f"tests/calibration/{name}.py": "the synthetic patient"
+    for name in (
+        "optimise/test_fit",
+        "sampling/test_posterior",
+        "sampling/test_delayed_acceptance",
+        "observations/test_observed_discrepancy",
+    )
 } | {
-    "tests/calibration/test_jacobian.py": "the fluid bench",
-    "tests/cordax/test_bench_fluid_response.py": "the fluid bench",
+    "tests/calibration/optimise/test_jacobian.py": "the fluid bench",
+    "tests/cordax/bench/test_bench_fluid_response.py": "the fluid bench",
 }
 #: What takes longest begins first, so that no process waits for another's last file.
 LONGEST = (
-    "tests/cordax/test_learn.py",
+    "tests/cordax/cohorts/test_learn.py",
     *TOGETHER,
-    "tests/cordax/test_twin.py",
-    "tests/electrophysiology/test_velocity.py",
-    "tests/cordax/test_cli_ep.py",
-    "tests/hemodynamics/test_against_others.py",
+    "tests/cordax/twins/test_twin.py",
+    "tests/physio/electrophysiology/velocity/test_velocity.py",
+    "tests/cordax/cli/test_cli_ep.py",
+    "tests/physio/hemodynamics/test_against_others.py",
     "tests/physio/test_simulate.py",
-    "tests/learned/test_residual.py",
+    "tests/learned/terms/test_residual.py",
 )
 
 

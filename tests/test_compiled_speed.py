@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from benchmarks import circulation_speed as speed
 from benchmarks import compiled_beat, peers
 from physio.compose import Augmented
-from physio.hemodynamics.regazzoni import regazzoni
+from physio.hemodynamics.loops.regazzoni import regazzoni
 
 STORED = tomllib.loads(compiled_beat.FILE.read_text())
 SLACK = 1.1  # other versions of XLA fuse a little differently

@@ -22,17 +22,15 @@ import compiled_step  # noqa: E402 (after the path)
 import tissue_peers  # noqa: E402
 import tissue_speed as speed  # noqa: E402
 
-from physio.electrophysiology.bond_average import BondAverage  # noqa: E402
-from physio.electrophysiology.cells.mitchell_schaeffer_2003 import (  # noqa: E402
-    MitchellSchaeffer2003,
-)
-from physio.electrophysiology.recording import (  # noqa: E402
+from physio.electrophysiology.cells.mitchell_schaeffer_2003 import MitchellSchaeffer2003  # noqa: E402
+from physio.electrophysiology.diffusion.bond_average import BondAverage  # noqa: E402
+from physio.electrophysiology.tissue.monodomain import as_dtype  # noqa: E402
+from physio.electrophysiology.tissue.run import (  # noqa: E402
     Record,
     activation_map,
     run,
     whole_vectors,
 )
-from physio.electrophysiology.tissue import as_dtype  # noqa: E402
 
 STORED = tomllib.loads(compiled_step.FILE.read_text())
 SLACK = 1.1  # other versions of XLA fuse a little differently
@@ -108,7 +106,7 @@ def test_nodes_that_fill_vectors_change_no_other(lists, monkeypatch):
         seen = run(tissue, 20.0, pacing, dt=0.1, record=record)
         assert seen.state.v.shape == seen.frames.shape[1:] == (nodes,)
         np.testing.assert_allclose(seen.activation(), filled, atol=1e-3)
-    monkeypatch.setattr("physio.electrophysiology.recording._SMALL", 10**9)
+    monkeypatch.setattr("physio.electrophysiology.tissue.run._SMALL", 10**9)
     plain = arrival()
     assert np.isfinite(plain).mean() > 0.5
     # 32 bits, fused otherwise: rounding of V over an upstroke of 0.1 / ms

@@ -35,10 +35,10 @@ def files(page: str) -> dict[str, str]:
 
 @pytest.fixture
 def valve(tmp_path, monkeypatch):
-    """physio.hemodynamics with the tutorial's new file and its one line."""
-    import physio.hemodynamics as package
+    """The elements' package with the tutorial's new file and its one line."""
+    import physio.hemodynamics.elements as package
 
-    path = "physio/hemodynamics/tilting_disc.py"
+    path = "physio/hemodynamics/elements/tilting_disc.py"
     (tmp_path / Path(path).name).write_text(files("add_a_valve")[path])
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     lines = [t for _, t in blocks("add_a_valve") if t.startswith("from physio.hemo")]
@@ -47,7 +47,7 @@ def valve(tmp_path, monkeypatch):
     exec(lines[0], names)
     monkeypatch.setattr(package, "TiltingDisc", names["TiltingDisc"], raising=False)
     yield package
-    sys.modules.pop("physio.hemodynamics.tilting_disc", None)
+    sys.modules.pop("physio.hemodynamics.elements.tilting_disc", None)
 
 
 def test_add_a_valve_prints_what_the_page_says(valve):
@@ -64,7 +64,10 @@ def test_add_a_valve_prints_what_the_page_says(valve):
 
 def test_the_valves_own_tests_pass(valve):
     names: dict = {}
-    exec(files("add_a_valve")["tests/hemodynamics/test_tilting_disc.py"], names)
+    exec(
+        files("add_a_valve")["tests/physio/hemodynamics/elements/test_tilting_disc.py"],
+        names,
+    )
     names["test_an_open_disc_is_an_orifice"]()
     names["test_a_disc_closes_at_its_pace"]()
     for drop in (-80.0, 0.0, 80.0):
@@ -72,15 +75,15 @@ def test_the_valves_own_tests_pass(valve):
 
 
 def test_the_valves_name_can_be_typed(valve, monkeypatch):
-    from cordax import doses, names, scenario
+    from cordax.scenarios import doses, names, scenario
     from physio.hemodynamics import treatments
-    from physio.hemodynamics.states import named_state
+    from physio.hemodynamics.loops.states import named_state
 
     told = files("add_a_valve")
     monkeypatch.setattr(doses, "DOSES", dict(doses.DOSES))
     made = dict(vars(treatments))
     exec(told["physio/hemodynamics/treatments.py"], made)
-    exec(told["cordax/doses.py"], vars(doses) | {"DOSES": doses.DOSES})
+    exec(told["cordax/scenarios/doses.py"], vars(doses) | {"DOSES": doses.DOSES})
     with monkeypatch.context() as patch:
         patch.setattr(treatments, "tilting_disc", made["tilting_disc"], raising=False)
         importlib.reload(names)

@@ -27,10 +27,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import norm
 
-from calibration import scores as scoring
-from cordax.bench import fluid_table
-from cordax.bench.fluid_table import PREDICTED, Patient
-from cordax.bench.fluid_twin import (
+from calibration.assessment import scores as scoring
+from cordax.cohorts import fluid_table
+from cordax.cohorts.fluid_challenge import (
+    BOLUS,
     Priors,
     Progress,
     calibrate,
@@ -38,8 +38,8 @@ from cordax.bench.fluid_twin import (
     frozen_priors,
     silent,
 )
+from cordax.cohorts.fluid_table import PREDICTED, Patient
 
-BOLUS = 250.0  # mL; the study's table does not state it
 DEFAULT_SEED = 20260101
 LEVEL = 0.9
 _NOISE = 32  # quantiles of a discrepancy that are added to every draw

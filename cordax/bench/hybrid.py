@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from calibration import scores
+from calibration.assessment import scores
 from cordax.bench import ventilation, ventilation_table
 from cordax.bench.hybrid_models import TRAINERS, Forecast, Known, Lines, require_learn
 from cordax.bench.ventilation import Population, Progress, _silent

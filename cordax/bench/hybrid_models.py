@@ -7,8 +7,8 @@ sees of the line it predicts is the setting (tidal volume and rate); of the pati
 the heart rate of the baseline row and the other lines.
 
 - ``mechanistic``: the circulation's variation times the patient's gain, and an sd.
-- ``hybrid``: a discrepancy (learned/discrepancy.py) on the mechanistic prediction:
-  the log of the ratio, each with 1 % added.
+- ``hybrid``: a discrepancy (learned/terms/discrepancy.py) on the mechanistic
+  prediction: the log of the ratio, each with 1 % added.
 - ``gp``, ``log_gp``: scikit-learn's Gaussian process over setting, heart rate and the
   patient's mean of the other lines, Matern 5/2 with a length each; as it is, and of
   log(1 + variation).
@@ -35,14 +35,14 @@ from scipy.optimize import minimize
 from scipy.stats import norm
 
 from cordax.bench.ventilation import gain
-from learned.discrepancy import (
+from learned.blocks.ranges import Range
+from learned.terms.discrepancy import (
     Comparison,
     Discrepancy,
     Sizes,
     fit_discrepancy,
     told_by,
 )
-from learned.ranges import Range
 
 INPUTS = ("tidal_volume", "breathing_rate")
 UNITS = ("mL/kg", "1/min")

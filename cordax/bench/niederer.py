@@ -46,8 +46,8 @@ def run(
     """
     import jax.numpy as jnp
 
-    from physio.electrophysiology.recording import Record
-    from physio.electrophysiology.recording import run as advance
+    from physio.electrophysiology.tissue.run import Record
+    from physio.electrophysiology.tissue.run import run as advance
 
     kind = jnp.float32 if single else jnp.float64
     tissue, pacing, read = slab(dx, scheme, kind)
@@ -70,12 +70,12 @@ def run(
 
 def slab(dx: float, scheme: str, kind: Any) -> tuple[Any, Any, Callable[..., float]]:
     """The tissue, its stimulus, and how a point's time is read from the nodes'."""
-    from physio.electrophysiology.bond_average import BondAverage, SecondOrder
     from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
-    from physio.electrophysiology.conductivity import Conductivity
-    from physio.electrophysiology.pacing import stimulate
-    from physio.electrophysiology.tissue import Monodomain, as_dtype
-    from physio.electrophysiology.voxel_diffusion import full_grid
+    from physio.electrophysiology.diffusion.bond_average import BondAverage, SecondOrder
+    from physio.electrophysiology.diffusion.conductivity import Conductivity
+    from physio.electrophysiology.diffusion.grid import full_grid
+    from physio.electrophysiology.tissue.monodomain import Monodomain, as_dtype
+    from physio.electrophysiology.tissue.pacing import stimulate
 
     if scheme not in SCHEMES:
         raise ValueError(f"A scheme is one of {', '.join(SCHEMES)}; got {scheme!r}.")

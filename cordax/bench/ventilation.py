@@ -27,13 +27,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from calibration import scores
-from calibration.lanes import in_chunks
+from calibration.assessment import scores
+from calibration.optimise.batches import in_chunks
 from cordax.bench import ventilation_table
 from cordax.bench.ventilation_table import Settings
 from physio.hemodynamics.circulation import Circulation
-from physio.hemodynamics.states import named_state
-from physio.hemodynamics.variation import Variation, variation
+from physio.hemodynamics.indices.respiratory_variation import Variation, variation
+from physio.hemodynamics.loops.states import named_state
 from physio.hemodynamics.ventilation import Ventilation
 from physio.parameters import replace
 from physio.units import S_PER_MIN

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cordax.bench import table
-from cordax.bench.table import Column
+from cordax.cohorts import table
+from cordax.cohorts.table import Column
 
 #: What is read; columns beside these are not.
 COLUMNS: dict[str, Column] = {

@@ -69,17 +69,18 @@ def fit(
     """
     records = _records(patients)
     folders = _folders(records, output)
-    from cordax.store import KIND
+    from cordax.twins.store import KIND
     from physio.files import require_folder
 
     reads = [*_files(records), *(f for f in (residual, surrogate) if f is not None)]
     for folder in folders:
         require_folder(folder, KIND, force=force, inputs=reads)
     import cordax
-    from cordax.twin import calibrate, fitted
+    from cordax.reports.from_twin import summary
+    from cordax.twins.calibrate import calibrate, fitted
 
     cordax.setup()
-    from learned.storage import load
+    from learned.storage.hybrid import load
 
     learned = None if residual is None else load(residual)
     lead = None if surrogate is None else load(surrogate)
@@ -93,7 +94,7 @@ def fit(
             err.print(str(warning), highlight=False, markup=False, soft_wrap=True)
         one = partial(calibrate, found=found, residual=learned, surrogate=lead)
         twin = _calibrate(one, record, folder, seed, force, quiet)
-        summaries[str(folder)] = twin.summary()
+        summaries[str(folder)] = summary(twin)
         if not json:
             _print_summary(summaries[str(folder)], record.id)
             out.print(f"Twin: {folder}  (seed {seed})", highlight=False)
@@ -119,31 +120,31 @@ def demo(
     Example: cordax demo -o demo
     """
     import cordax
-    from cordax import record
     from cordax.patients import find
-    from cordax.report import REPORT, write
-    from cordax.scenario import parse_all
-    from cordax.store import KIND
+    from cordax.records import examine
+    from cordax.reports.from_twin import report_data, summary
+    from cordax.reports.page import REPORT, write
+    from cordax.scenarios.scenario import parse_all
+    from cordax.twins.store import KIND
     from physio.files import note_file, require_folder
 
     require_folder(output, KIND, force=force)
-    patient = record.read(find(DEMO_PATIENT))
-    from cordax.twin import calibrate
+    patient = examine.read(find(DEMO_PATIENT))
+    from cordax.twins.calibrate import calibrate
 
     cordax.setup()
     twin = _calibrate(calibrate, patient, output, seed, force, json)
     treatment = str(parse_all(["fluid_bolus=500mL"]).treatments[0])
     change = twin.whatif([treatment])
     twin.keep(output)
-    path = write(twin.report_data(), output / REPORT)
+    path = write(report_data(twin), output / REPORT)
     note_file(output, REPORT)
     if json:
-        summary = twin.summary()
         print_json(
-            {"seed": seed, "twin": summary, "whatif": change, "report": str(path)}
+            {"seed": seed, "twin": summary(twin), "whatif": change, "report": str(path)}
         )
         return
-    _print_summary(twin.summary(), patient.id)
+    _print_summary(summary(twin), patient.id)
     from cordax.cli.twins import print_whatif
 
     print_whatif(treatment, change)
@@ -153,13 +154,13 @@ def demo(
 
 
 def _records(patients: list[str]) -> list[Any]:
-    from cordax import record
     from cordax.patients import find
+    from cordax.records import examine, record
 
     records, problems = [], []
     for patient in patients:
         try:
-            records.append(record.read(find(patient)))
+            records.append(examine.read(find(patient)))
         except record.RecordError as error:
             problems += error.problems
     if problems:
@@ -205,7 +206,7 @@ def _calibrate(calibrate, record, folder: Path, seed: int, force: bool, quiet: b
 
 
 def _print_summary(summary: dict[str, Any], name: str) -> None:
-    from cordax.report_parts import number, words
+    from cordax.reports.html import number, words
 
     rows = [
         [
@@ -229,7 +230,7 @@ def _print_summary(summary: dict[str, Any], name: str) -> None:
 
 def _print_added(learned: dict[str, Any]) -> None:
     """What the residual adds, by index, and what it moved."""
-    from cordax.report_parts import unit, words
+    from cordax.reports.html import unit, words
 
     rows = [
         [
@@ -247,7 +248,7 @@ def _print_added(learned: dict[str, Any]) -> None:
 
 
 def _print_parameters(parameters: Any) -> None:
-    from cordax.report_parts import unit
+    from cordax.reports.html import unit
 
     rows = [
         [

@@ -81,7 +81,7 @@ def cell(
 def _require_pictures(plot: Path, restitution: bool, force: bool) -> None:
     """Refuses targets that are anything but pictures drawn before."""
     from cordax.ep.cell import pictures
-    from cordax.plot import KIND
+    from cordax.reports.figures.circulation import KIND
     from physio.files import bears_mark, require_file
 
     for path in pictures(plot, restitution):
@@ -89,7 +89,7 @@ def _require_pictures(plot: Path, restitution: bool, force: bool) -> None:
 
 
 def _print_cell(found: dict[str, Any]) -> None:
-    from cordax.report_parts import number
+    from cordax.reports.html import number
 
     rows = [
         ["Rest", f"{found['rest_mv']:.1f} mV"],

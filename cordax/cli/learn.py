@@ -61,8 +61,8 @@ def residual(
     """
     _require(output, "residual", ["NeuralResidual"], force, cohort)
     import cordax
-    from cordax import learn
-    from learned import storage
+    from cordax.cohorts import residual as learn
+    from learned.storage import hybrid as storage
 
     cordax.setup()
     kept = output.with_name(output.name + ".training")
@@ -115,12 +115,13 @@ def surrogate(
 
     _require(output, "surrogate", ["Surrogate"], force, find(patient))
     import cordax
-    from cordax import learn_surrogate, record
-    from cordax.report_parts import words
-    from learned import storage
+    from cordax.cohorts import surrogate as learn_surrogate
+    from cordax.records import examine
+    from cordax.reports.html import words
+    from learned.storage import hybrid as storage
     from physio.units import PERCENT
 
-    known = record.read(find(patient))
+    known = examine.read(find(patient))
     cordax.setup(fuse=True)
     with progress(known.id, quiet=json) as step:
         made, judged = learn_surrogate.learn(known, seed=seed, runs=runs, say=step)
@@ -146,7 +147,7 @@ def _require(
     output: Path, what: str, kinds: list[str], force: bool, read: Path
 ) -> None:
     """Refuses a target that is anything but a learned part of these kinds."""
-    from learned.storage import kind
+    from learned.storage.hybrid import kind
     from physio.files import require_file
 
     def ours(path: Path) -> bool:

@@ -37,8 +37,10 @@ def check(
 
     Example: cordax mesh check heart.vtu --unit um --repair mended.vtu
     """
-    from physio.electrophysiology import mesh_check, mesh_files, mesh_report
-    from physio.electrophysiology.mesh_units import MM_PER
+    from physio.electrophysiology.mesh import check as mesh_check
+    from physio.electrophysiology.mesh import report as mesh_report
+    from physio.electrophysiology.mesh.formats import files as mesh_files
+    from physio.electrophysiology.mesh.units import MM_PER
 
     if unit is not None and unit not in MM_PER:
         raise Refused(f"--unit takes {', '.join(MM_PER)}; got {unit!r}.")

@@ -26,7 +26,7 @@ def new(
 
     Example: cordax record new anna.toml
     """
-    from cordax.record_template import is_unfilled, template
+    from cordax.records.template import is_unfilled, template
     from physio.files import require_file, write_atomic
 
     require_file(file, "record not yet filled in", is_unfilled, force=force)
@@ -51,10 +51,10 @@ def check(
 
     Example: cordax record check anna.toml
     """
-    from cordax import record
     from cordax.patients import find
+    from cordax.records import examine
 
-    found = {patient: record.problems(_path(find, patient)) for patient in patients}
+    found = {patient: examine.problems(_path(find, patient)) for patient in patients}
     bad = sum(p.level == "error" for problems in found.values() for p in problems)
     if json:
         print_json({"records": found, "errors": bad})
@@ -63,7 +63,7 @@ def check(
             for problem in problems:
                 out.print(str(problem), highlight=False, markup=False, soft_wrap=True)
             if not problems:
-                _summary(record.read(find(patient)))
+                _summary(examine.read(find(patient)))
     if bad:
         raise typer.Exit(1)
 
@@ -92,10 +92,10 @@ def patients(json: Json = False) -> None:
 
     Example: cordax fit periop -o twin
     """
-    from cordax import record
     from cordax.patients import find, names
+    from cordax.records import examine
 
-    records = {name: record.read(find(name)) for name in names()}
+    records = {name: examine.read(find(name)) for name in names()}
     if json:
         print_json(
             {

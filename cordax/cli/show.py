@@ -99,7 +99,7 @@ def table(title: str, header: list[str], rows: list[list[str]]) -> None:
 
 def spread(value: Any, signed: bool = False) -> str:
     """ "94.0 (88.0 to 101)" from (median, low, high)."""
-    from cordax.report_parts import number
+    from cordax.reports.html import number
 
     middle, low, high = (
         ("+" if signed and float(part) > 0 else "") + number(float(part))

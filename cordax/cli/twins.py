@@ -15,7 +15,7 @@ from cordax.cli.show import (
     spread,
     table,
 )
-from cordax.doses import describe
+from cordax.scenarios.doses import describe
 
 _DOSES = "\n\n".join(
     f"  [b]{name}[/b] ({unit}): {meaning}; {example}"
@@ -63,14 +63,14 @@ off or blunted.
 
 
 def _scenario(treatments: list[str]):
-    from cordax.scenario import parse_all
+    from cordax.scenarios.scenario import parse_all
 
     return parse_all(treatments)
 
 
 def _load(folder: Path):
     import cordax
-    from cordax.twin import Twin
+    from cordax.twins.twin import Twin
 
     cordax.setup()
     return Twin.load(folder)
@@ -78,7 +78,7 @@ def _load(folder: Path):
 
 def print_whatif(title: str, found: dict[str, Any]) -> None:
     """The before | after | change table, and what the reflex did."""
-    from cordax.report_parts import unit, words
+    from cordax.reports.html import unit, words
 
     rows = [
         [
@@ -114,14 +114,15 @@ def report(
 
     Example: cordax report anna -o anna.html
     """
-    from cordax.report import KIND, REPORT, is_report, write
+    from cordax.reports.from_twin import report_data
+    from cordax.reports.page import KIND, REPORT, is_report, write
     from physio.files import note_file, require_file
 
     target = output or folder / REPORT
     # in its own place a twin's report is written again without asking
     again = force or output is None
     require_file(target, KIND, is_report, force=again, inputs=[folder])
-    path = write(_load(folder).report_data(), target)
+    path = write(report_data(_load(folder)), target)
     if output is None:
         note_file(folder, REPORT)
     if json:
@@ -151,14 +152,15 @@ def export(
     """
     if not csv:
         raise Refused("Say which format: cordax export DIR --csv")
-    from cordax.export import KIND, write_csv
-    from cordax.store import load
+    from cordax.reports.csv_tables import KIND, write_csv
+    from cordax.reports.from_twin import report_data
+    from cordax.twins.store import load
     from physio.files import require_folder
 
     target = output or folder.with_name(folder.name + "-csv")
     require_folder(target, KIND, force=force, inputs=[folder])
     payload = load(folder)
-    files = write_csv(target, _load(folder).report_data(), payload["draws"], force)
+    files = write_csv(target, report_data(_load(folder)), payload["draws"], force)
     if json:
         print_json({"folder": str(target), "files": files})
     else:

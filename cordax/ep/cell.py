@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from cordax.names import CELLS, called
+from cordax.scenarios.names import CELLS, called
 from physio.electrophysiology.cells import table
 
 _FINE, _THIN = 0.01, 20  # ms between samples that are measured; one in 20 is drawn
@@ -63,7 +63,7 @@ def pictures(path: str | Path, restitution: bool) -> list[Path]:
 
 def draw(found: dict[str, Any], path: str | Path) -> list[Path]:
     """The action potential, and beside it in NAME-restitution the restitution."""
-    from cordax import plot_ep
+    from cordax.reports.figures import electrophysiology as plot_ep
 
     target, *others = pictures(path, "restitution" in found)
     title = " ".join(part for part in (found["cell"], found["layer"]) if part)

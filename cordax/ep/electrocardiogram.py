@@ -9,9 +9,9 @@ import numpy as np
 
 from cordax.ep.heart import Heart
 from cordax.ep.settings import Settings
-from physio.electrophysiology import ecg, electrograms
-from physio.electrophysiology.tissue import discretise
-from physio.electrophysiology.ventricles import LV, RV, SEPTUM
+from physio.electrophysiology.anatomy.ventricles import LV, RV, SEPTUM
+from physio.electrophysiology.signals import ecg, ecg_measures, electrodes, electrograms
+from physio.electrophysiology.tissue.monodomain import discretise
 
 # Rush, Abildskov, McFee 1963 (10.1161/01.RES.12.1.40): the trunk has 463 ohm cm.
 TORSO = 0.216  # S/m
@@ -23,7 +23,7 @@ _APD = 300.0  # ms, of the template action potential of an eikonal map
 _FREE = 2.1
 
 
-def axes(heart: Heart, settings: Settings) -> ecg.HeartAxes:
+def axes(heart: Heart, settings: Settings) -> electrodes.HeartAxes:
     """Base, apex and right ventricle, from regions 1 (left), 2 (right), 3 (septum).
 
     A generated left ventricle has its right one along x.
@@ -33,12 +33,14 @@ def axes(heart: Heart, settings: Settings) -> ecg.HeartAxes:
         regions = heart.sinus.rule.wall
     left, right = np.isin(regions, (LV, SEPTUM)), regions == RV
     if left.any() and right.any():
-        return ecg.heart_axes(heart.nodes, left, right)
+        return electrodes.heart_axes(heart.nodes, left, right)
     if settings.heart == "left_ventricle":
         height = heart.fields["apicobasal"]
         base = heart.nodes[height > 0.95].mean(axis=0)
         apex = heart.nodes[np.argmin(height)]
-        return ecg.HeartAxes(base, apex, 0.5 * (base + apex) + [_ASIDE, 0.0, 0.0])
+        return electrodes.HeartAxes(
+            base, apex, 0.5 * (base + apex) + [_ASIDE, 0.0, 0.0]
+        )
     raise ValueError(
         "An ECG needs two ventricles to place its electrodes by: regions 1 (left), 2 "
         f"(right) and 3 (septum); this heart has {np.unique(heart.regions).tolist()}. "
@@ -53,9 +55,11 @@ def rows(heart: Heart, tissue: Any, settings: Settings) -> np.ndarray:
 
 
 def _weights(heart: Heart, settings: Settings, operator: Any) -> Any:
-    electrodes = ecg.electrode_array(ecg.place_electrodes(axes(heart, settings)))
+    placed = electrodes.electrode_array(
+        electrodes.place_electrodes(axes(heart, settings))
+    )
     field = electrograms.lead_field(
-        jnp.asarray(electrodes, jnp.float32),
+        jnp.asarray(placed, jnp.float32),
         jnp.asarray(heart.nodes, jnp.float32),
         operator.volumes,
         TORSO,
@@ -91,7 +95,7 @@ def measures(t: np.ndarray, signal: np.ndarray) -> tuple[dict[str, Any], str]:
     # before the first stimulus of a run everything rests, and there is no signal
     rest = np.arange(1, int((t[0] + _REST) / step) + 1)[::-1]
     try:
-        found = ecg.measure(
+        found = ecg_measures.measure(
             np.concatenate([t[0] - step * rest, t]),
             np.concatenate([np.zeros((rest.size, signal.shape[1])), signal]),
         )

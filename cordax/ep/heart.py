@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 
 from cordax.ep.settings import Settings
-from cordax.names import HEARTS, called
-from physio.electrophysiology import mesh_check, mesh_files
-from physio.electrophysiology.early_activation import Sinus, sinus
-from physio.electrophysiology.fibres import with_fibres
-from physio.electrophysiology.images import from_nifti
-from physio.electrophysiology.mesh import Mesh
-from physio.electrophysiology.mesh_order import by_locality
-from physio.electrophysiology.tuning import WIDEST
-from physio.electrophysiology.voxelise import from_mesh
-from physio.electrophysiology.voxels import Voxels
+from cordax.scenarios.names import HEARTS, called
+from physio.electrophysiology.anatomy.fibres import with_fibres
+from physio.electrophysiology.anatomy.sinus_rhythm import Sinus, sinus
+from physio.electrophysiology.mesh import check as mesh_check
+from physio.electrophysiology.mesh.formats import files as mesh_files
+from physio.electrophysiology.mesh.mesh import Mesh
+from physio.electrophysiology.mesh.order import by_locality
+from physio.electrophysiology.velocity.tuning import WIDEST
+from physio.electrophysiology.voxels.images import from_nifti
+from physio.electrophysiology.voxels.voxelise import from_mesh
+from physio.electrophysiology.voxels.voxels import Voxels
 
 # Nodes of a run whose spacing was left open: about a minute of tissue on two cores.
 _NODES = {False: 60_000, True: 300_000}  # by eikonal

@@ -6,8 +6,8 @@ from typing import Any
 
 from cordax.ep.run import Outcome
 from cordax.ep.settings import Settings, stored
-from cordax.report import INTENDED_USE
-from cordax.report_parts import escape, number, table
+from cordax.reports.html import escape, number, table
+from cordax.reports.page import INTENDED_USE
 
 _STYLE = """
 #heart-view canvas { width: 100%; height: 460px; touch-action: none; cursor: grab;

@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from cordax import plot_ep, plot_ep3d
 from cordax.ep import report, view
 from cordax.ep.run import Outcome, Progress
 from cordax.ep.settings import KIND, SCHEMA, stored
 from cordax.ep.surface import Surface, coarser, surface
-from cordax.reporting import versions
-from physio.electrophysiology import mesh_files
-from physio.electrophysiology.ecg import LEADS
-from physio.electrophysiology.mesh import Mesh
-from physio.electrophysiology.mesh_order import restored
-from physio.electrophysiology.voxels import Voxels
+from cordax.reports.figures import electrophysiology as plot_ep
+from cordax.reports.figures import surface as plot_ep3d
+from cordax.versions import versions
+from physio.electrophysiology.mesh.formats import files as mesh_files
+from physio.electrophysiology.mesh.mesh import Mesh
+from physio.electrophysiology.mesh.order import restored
+from physio.electrophysiology.signals.ecg import LEADS
+from physio.electrophysiology.voxels.voxels import Voxels
 from physio.files import replacing_folder, write_atomic
 
 _MOST_DRAWN = 400_000  # vertices of a picture

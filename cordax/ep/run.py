@@ -12,9 +12,10 @@ import numpy as np
 from cordax.ep import electrocardiogram, setup
 from cordax.ep.heart import Heart, build, there
 from cordax.ep.settings import Settings
-from physio.electrophysiology import eikonal, recording
-from physio.electrophysiology.activation import total_activation_time
-from physio.electrophysiology.early_activation import FAST
+from physio.electrophysiology.anatomy.sinus_rhythm import FAST
+from physio.electrophysiology.eikonal import solve as eikonal
+from physio.electrophysiology.signals.activation import total_activation_time
+from physio.electrophysiology.tissue import run as recording
 from physio.units import PERCENT
 
 #: Called with a phase in words and the share of it that is done.

@@ -110,7 +110,7 @@ class Settings:
     @property
     def pulses(self) -> list[float]:
         """When the stimuli start (ms)."""
-        from physio.electrophysiology.pacing import train
+        from physio.electrophysiology.tissue.pacing import train
 
         return train(self.s1, self.beats, *self.s2)
 

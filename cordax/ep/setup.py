@@ -10,30 +10,35 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cordax import names
 from cordax.ep.heart import Heart, field
 from cordax.ep.settings import Settings, three
-from physio.electrophysiology import lesions, pacing, tissue
-from physio.electrophysiology.bond_average import (
+from cordax.scenarios import names
+from physio.electrophysiology.anatomy.sinus_rhythm import FAST
+from physio.electrophysiology.cells import pace
+from physio.electrophysiology.diffusion.bond_average import (
     AbstractScheme,
     BondAverage,
     SecondOrder,
 )
-from physio.electrophysiology.capture import threshold
-from physio.electrophysiology.cells import pace
-from physio.electrophysiology.conductivity import Conductivity, Membrane, Velocities
-from physio.electrophysiology.diffusion import largest_step
-from physio.electrophysiology.early_activation import FAST
-from physio.electrophysiology.mesh import Mesh
-from physio.electrophysiology.mesh_tuning import tune_mesh
-from physio.electrophysiology.tuning import tune_velocity
-from physio.electrophysiology.velocity import (
+from physio.electrophysiology.diffusion.conductivity import (
+    Conductivity,
+    Membrane,
+    Velocities,
+)
+from physio.electrophysiology.diffusion.grid import tensor
+from physio.electrophysiology.diffusion.operator import largest_step
+from physio.electrophysiology.mesh.mesh import Mesh
+from physio.electrophysiology.tissue import lesions, pacing
+from physio.electrophysiology.tissue import monodomain as tissue
+from physio.electrophysiology.tissue.capture import threshold
+from physio.electrophysiology.velocity.mesh_tuning import tune_mesh
+from physio.electrophysiology.velocity.plane_waves import (
     free_velocity,
     line,
     stack,
     velocities,
 )
-from physio.electrophysiology.voxel_diffusion import tensor
+from physio.electrophysiology.velocity.tuning import tune_velocity
 from physio.units import PERCENT
 
 _STEPS = (0.1, 0.05, 0.04, 0.02, 0.01, 0.005, 0.0025)  # whole numbers of them in 1 ms

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from cordax.ep.heart import Heart
-from physio.electrophysiology.mesh import Mesh
-from physio.electrophysiology.voxels import FACES, Voxels, flat_index
+from physio.electrophysiology.mesh.mesh import Mesh
+from physio.electrophysiology.voxels.voxels import FACES, Voxels, flat_index
 
 _ROUNDS, _PULL = 12, 0.5  # of smoothing: what makes stairs a wall
 _MIXED = 2  # of the values, whose stairs are lower

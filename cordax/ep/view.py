@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from cordax import plot_ep3d
 from cordax.ep.surface import Surface, coarser
-from cordax.report_parts import escape
+from cordax.reports.figures import surface as plot_ep3d
+from cordax.reports.html import escape
 
 _NEVER = -1e9
 

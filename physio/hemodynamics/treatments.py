@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import ArrayLike, Float
 
 from physio.compose import through
-from physio.hemodynamics.devices import Defect, RotaryPump, peep_from_cmh2o
+from physio.hemodynamics.elements.devices import Defect, RotaryPump, peep_from_cmh2o
 from physio.interventions import Intervention, scale, set_to, shift, then
 from physio.parameters import replace
 

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from calibration.lanes import predict_many
-from calibration.misfit import Linearised, Problem
+from calibration.optimise.batches import predict_many
+from calibration.problems.problem import Linearised, Problem
 
 
 def central(problem: Problem, z: np.ndarray, near: Linearised) -> np.ndarray:

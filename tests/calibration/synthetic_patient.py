@@ -14,9 +14,9 @@ from calibration import (
     TruncatedNormal,
     Waveform,
 )
-from calibration.lanes import predict_many
-from physio.hemodynamics.indices import beat_mean, net_volume
-from physio.hemodynamics.regazzoni import regazzoni
+from calibration.optimise.batches import predict_many
+from physio.hemodynamics.indices.beat import beat_mean, net_volume
+from physio.hemodynamics.loops.regazzoni import regazzoni
 from physio.units import ML_PER_L, PERCENT, S_PER_MIN
 
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from cordax import report as rp
+from calibration.sampling import interval
+from cordax.reports import data as report_data
 
 
-def spread(middle: float, share: float = 0.08) -> rp.Spread:
+def spread(middle: float, share: float = 0.08) -> interval.Spread:
     half = abs(middle) * share
     return (middle, middle - half, middle + half)
 
@@ -32,10 +33,10 @@ def loop(title: str, edv: float, esv: float, top: float, after: bool = False):
             "after_pressure": p * 1.08,
             "after_title": "after 500 mL",
         }
-    return rp.LoopPanel(title, v, p, **more)
+    return report_data.LoopPanel(title, v, p, **more)
 
 
-def wave(title: str, low: float, high: float, data: bool) -> rp.WaveformPanel:
+def wave(title: str, low: float, high: float, data: bool) -> report_data.WaveformPanel:
     t = np.linspace(0, 0.702, 80)
     rise = np.clip(t / 0.12, 0, 1)
     shape = rise * np.exp(-2.6 * np.clip(t - 0.12, 0, None) / 0.5)
@@ -45,10 +46,12 @@ def wave(title: str, low: float, high: float, data: bool) -> rp.WaveformPanel:
         rng = np.random.default_rng(1)
         noisy = value[::2] + rng.normal(0, 1, 40)
         extra = {"data_time_s": t[::2], "data": noisy, "rmse": 1.9, "fitted": True}
-    return rp.WaveformPanel(title, "mmHg", t, value, value - 2.5, value + 2.5, **extra)
+    return report_data.WaveformPanel(
+        title, "mmHg", t, value, value - 2.5, value + 2.5, **extra
+    )
 
 
-def example() -> rp.ReportData:
+def example() -> report_data.ReportData:
     """A perioperative patient, roughly."""
     rows = [
         ("heart_rate", "1/min", 85.5, (50.0, 90.0), True),
@@ -69,11 +72,13 @@ def example() -> rp.ReportData:
         ("pressure_volume_area", "mmHg mL", 6100.0, None, False),
     ]
     indices = tuple(
-        rp.IndexRow(n, u, spread(v, 0.06 if m else 0.2), r, "Petersen 2017", m)
+        report_data.IndexRow(n, u, spread(v, 0.06 if m else 0.2), r, "Petersen 2017", m)
         for n, u, v, r, m in rows
     )
     parameters = tuple(
-        rp.ParameterRow(n, u, spread(m, 0.6), spread(m * 0.93, 0.6 * r), r, what)
+        report_data.ParameterRow(
+            n, u, spread(m, 0.6), spread(m * 0.93, 0.6 * r), r, what
+        )
         for n, u, m, r, what in [
             ("systemic.resistance", "mmHg s/mL", 0.78, 0.21, "arterioles"),
             ("systemic_arteries.compliance", "mL/mmHg", 1.2, 0.18, "aorta to radial"),
@@ -102,30 +107,30 @@ def example() -> rp.ReportData:
         ),
     ]
     observations = tuple(
-        rp.ObservationRow(n, v, s, u, spread(p, 0.05), z, d, r, note)
+        report_data.ObservationRow(n, v, s, u, spread(p, 0.05), z, d, r, note)
         for n, v, s, u, p, z, d, r, note in obs
     )
 
     def change(name, unit, before, after):
         delta = after - before
-        return rp.ChangeRow(
+        return report_data.ChangeRow(
             name, unit, spread(before), spread(after), spread(delta, 0.7)
         )
 
-    whatif = rp.WhatIfTable(
+    whatif = report_data.WhatIfTable(
         "Fluid bolus 500 mL",
         "blunted (loop gain 0.4, 90 % 0.1 to 1.1)",
         (
             change("mean_pressure", "mmHg", 64.9, 69.8),
             change("stroke_volume", "mL", 53.9, 60.2),
             change("central_venous_pressure", "mmHg", 5.1, 6.8),
-            rp.ChangeRow(
+            report_data.ChangeRow(
                 "heart_rate", "1/min", spread(85.5), spread(84.6), (-0.9, -3.1, 0.4)
             ),
         ),
         "Crystalloid, 70 % of it still in the vessels.",
     )
-    return rp.ReportData(
+    return report_data.ReportData(
         title="periop",
         patient={
             "Condition": "anaesthetised, ventilated",
@@ -160,9 +165,11 @@ def example() -> rp.ReportData:
             "Cardiac output carries the error of uncalibrated pulse contour (18 %).",
         ),
         diagnostics=(
-            rp.Diagnostic("Pareto k", "0.31", True, "below 0.7: weights can be used"),
-            rp.Diagnostic("Effective sample", "1840", True, "at least 1000"),
-            rp.Diagnostic("Divergences", "2", False, "should be 0"),
+            report_data.Diagnostic(
+                "Pareto k", "0.31", True, "below 0.7: weights can be used"
+            ),
+            report_data.Diagnostic("Effective sample", "1840", True, "at least 1000"),
+            report_data.Diagnostic("Divergences", "2", False, "should be 0"),
         ),
         warnings=("Cardiac output and stroke volume differ by 22 %.",),
         source="Patient 26 of published perioperative recordings, MIT licence.",

@@ -7,8 +7,8 @@ import pytest
 from jaxtyping import Array
 
 from physio import get, param, parameters, replace, scale, set_to, shift, then
-from physio.hemodynamics.regazzoni import regazzoni
-from physio.hemodynamics.states import closed_loop
+from physio.hemodynamics.loops.regazzoni import regazzoni
+from physio.hemodynamics.loops.states import closed_loop
 
 pytestmark = pytest.mark.core
 

@@ -6,17 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physio import (
-    AbstractSystem,
-    Augmented,
-    get,
-    march,
-    replace,
-    settle,
-    simulate,
-)
-from physio.hemodynamics.regazzoni import regazzoni
-from physio.simulate import periodic_beat
+from physio import AbstractSystem, Augmented, get, march, replace, settle, simulate
+from physio.hemodynamics.loops.regazzoni import regazzoni
+from physio.periodic import periodic_beat
 
 core = pytest.mark.core  # all but what takes long to compile
 STEPS = 200

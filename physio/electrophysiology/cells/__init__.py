@@ -27,18 +27,14 @@ from physio.electrophysiology.cells.mitchell_schaeffer_2003 import (
 from physio.electrophysiology.cells.mitchell_schaeffer_2003 import (
     MitchellSchaeffer2003 as MitchellSchaeffer2003,
 )
-from physio.electrophysiology.cells.protocols import (
-    ActionPotential as ActionPotential,
-)
+from physio.electrophysiology.cells.protocols import ActionPotential as ActionPotential
 from physio.electrophysiology.cells.protocols import SteadyState as SteadyState
 from physio.electrophysiology.cells.protocols import (
     action_potential as action_potential,
 )
 from physio.electrophysiology.cells.protocols import midpoint as midpoint
 from physio.electrophysiology.cells.protocols import pace as pace
-from physio.electrophysiology.cells.protocols import (
-    to_steady_state as to_steady_state,
-)
+from physio.electrophysiology.cells.protocols import to_steady_state as to_steady_state
 from physio.electrophysiology.cells.restitution import Restitution as Restitution
 from physio.electrophysiology.cells.restitution import alternans as alternans
 from physio.electrophysiology.cells.restitution import dynamic as dynamic

@@ -33,8 +33,9 @@ class Excitation(eqx.Module):
 
     ``states`` beside the voltage are those the current is made of. b (``middle``) and c
     (``end``) of F = N + sum_k w_k sum_+- { b [N(middle) - N] + c [N(end) - N] } are
-    fitted on a cable (``physio.electrophysiology.velocity.fit_bond_average``), once for
-    every ``ratio`` of the parameter ``conductance`` to its ``healthy`` value.
+    fitted on a cable
+    (``physio.electrophysiology.velocity.plane_waves.fit_bond_average``), once for every
+    ``ratio`` of the parameter ``conductance`` to its ``healthy`` value.
     """
 
     states: tuple[str, ...] = eqx.field(static=True)

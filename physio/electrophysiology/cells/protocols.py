@@ -15,11 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PyTree
 
-from physio.electrophysiology.cells.cell import (
-    changed,
-    relaxed,
-    rush_larsen,
-)
+from physio.electrophysiology.cells.cell import changed, relaxed, rush_larsen
 from physio.system import Trajectory
 
 

@@ -1,0 +1,1 @@
+"""What the data see, and how well predictions score."""

@@ -1,0 +1,1 @@
+"""What is measured: kinds, numbers, waveforms, transfer to a site, discrepancies."""

@@ -1,0 +1,1 @@
+"""Least squares from many starts, many problems in one program."""

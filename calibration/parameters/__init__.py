@@ -1,0 +1,1 @@
+"""Which parameters are free, in which range, with which prior."""

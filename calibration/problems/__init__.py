@@ -1,0 +1,1 @@
+"""A model, what is free, what was measured; one experiment a kind of measurement."""

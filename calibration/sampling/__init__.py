@@ -1,0 +1,1 @@
+"""Posteriors by importance, delayed acceptance and NUTS; intervals of them."""

@@ -1,0 +1,1 @@
+"""From a twin to one page, its tables and pictures."""

@@ -1,0 +1,1 @@
+"""A twin: prepared, calibrated, asked, stored."""

@@ -1,0 +1,1 @@
+"""Networks, curves and ranges that everything learned is made of."""

@@ -1,0 +1,1 @@
+"""Learned parts in files: nothing pickled."""

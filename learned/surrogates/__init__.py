@@ -1,0 +1,1 @@
+"""Fast stand-ins for a simulator, with checked error bars."""

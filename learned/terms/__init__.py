@@ -1,0 +1,1 @@
+"""Residuals, closures, ion channels and discrepancies that are learned."""

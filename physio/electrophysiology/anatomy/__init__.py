@@ -1,0 +1,1 @@
+"""Shapes of hearts, their walls, fibres and sinus rhythm."""

@@ -1,0 +1,1 @@
+"""One diffusion operator for every geometry, and the bond average."""

@@ -1,0 +1,1 @@
+"""Activation times by the eikonal equation on grids and elements."""

@@ -1,0 +1,1 @@
+"""Meshes: geometry, units, checks, repair, order; files in formats/."""

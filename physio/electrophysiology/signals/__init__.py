@@ -1,0 +1,1 @@
+"""What one measures: activation, phase, electrograms, the 12-lead ECG."""

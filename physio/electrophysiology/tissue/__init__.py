@@ -1,0 +1,1 @@
+"""The monodomain equation: run, paced, ablated, kept."""

@@ -1,0 +1,1 @@
+"""How fast a wave travels, and the conductivity for a wanted velocity."""

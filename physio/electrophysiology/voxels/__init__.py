@@ -1,0 +1,1 @@
+"""Tissue as active voxels, from an image or a closed surface."""

@@ -1,0 +1,1 @@
+"""What regulates a circulation: baroreflex and autoregulation."""

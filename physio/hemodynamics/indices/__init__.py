@@ -1,0 +1,1 @@
+"""The clinic's indices of a beat and of breathing."""

@@ -1,0 +1,1 @@
+"""Published closed loops and named states of disease."""

@@ -1,0 +1,234 @@
+"""The report: one file, nothing from the network, every part where it belongs."""
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from html import escape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic_report import example
+
+from cordax.reports import page as report
+from cordax.reports.figures import circulation as plot
+from cordax.reports.html import number, signed, spread, words
+
+
+class Reader(HTMLParser):
+    """Collects identifiers and every address, and checks that tags close."""
+
+    def __init__(self):
+        super().__init__()
+        self.ids, self.addresses, self.open = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.ids += [found["id"]] if "id" in found else []
+        self.addresses += [v for k, v in attrs if k in ("src", "href", "xlink:href")]
+        if tag not in ("meta", "link", "br", "img"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return report.html(example())
+
+
+def requests(addresses: list[str]) -> list[str]:
+    """Those addresses that a browser would fetch."""
+    return [a for a in addresses if not a.startswith(("#", "data:"))]
+
+
+def test_the_page_asks_the_network_for_nothing(page, record_property):
+    reader = Reader()
+    reader.feed(page)
+    assert reader.open == []
+    record_property("requests", len(requests(reader.addresses)))
+    assert requests(reader.addresses) == []
+    assert len(set(reader.ids)) == len(reader.ids)
+    assert not re.search(r"https?://|@import|url\((?!#)", page)
+    assert {a[1:] for a in reader.addresses if a.startswith("#")} <= set(reader.ids)
+
+
+def test_a_request_would_be_seen(page):
+    reader = Reader()
+    reader.feed(page.replace("<main>", '<main><img src="//a.b/c.png">'))
+    assert requests(reader.addresses) == ["//a.b/c.png"]
+
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    None,
+)
+_MEASURE = """<script>
+addEventListener("load", () => {
+  const frame = document.querySelector("iframe"), inside = frame.contentDocument;
+  const body = inside.documentElement;
+  document.title = `${body.scrollWidth} of ${frame.clientWidth}`;
+});
+</script>"""
+
+
+def widths(page: str, width: int, folder: Path) -> tuple[int, int, str]:
+    """Width (px) of the page in a window of a width, the window's, and what a browser
+    complained about. A frame may be narrower than the narrowest window."""
+    frame = f'<iframe style="border:0" width="{width}" height="900" srcdoc="'
+    path = folder / f"{width}.html"
+    path.write_text(f'<meta charset="utf-8">{_MEASURE}{frame}{escape(page)}"></iframe>')
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    options += ["--enable-logging=stderr", f"--user-data-dir={folder / 'profile'}"]
+    done = subprocess.run(
+        [str(CHROMIUM), *options, "--virtual-time-budget=5000", path.as_uri()],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    found = re.search(r"<title>(\d+) of (\d+)</title>", done.stdout)
+    assert found, done.stderr
+    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return int(found[1]), int(found[2]), "\n".join(console)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
+@pytest.mark.parametrize("width", [1200, 390], ids=["desktop", "phone"])
+def test_nothing_overflows_on_a_screen(page, tmp_path, width):
+    needed, there, complaints = widths(page, width, tmp_path)
+    assert needed <= there == width
+    assert complaints == ""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
+def test_nothing_overflows_on_paper(page, tmp_path):
+    """The rules for print, in the width that A4 leaves between its margins."""
+    printed = page.replace("@media print", "@media all")
+    printed = printed.replace("@media screen and", "@media print and")
+    needed, there, complaints = widths(printed, 703, tmp_path)  # 186 mm at 96 per inch
+    assert needed <= there
+    assert complaints == ""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt install chromium")
+def test_an_overflow_and_an_error_would_be_seen(page, tmp_path):
+    wide = '<main><div style="width:800px">x</div><script>nothing()</script>'
+    needed, there, complaints = widths(page.replace("<main>", wide), 390, tmp_path)
+    assert needed > there
+    assert "nothing is not defined" in complaints
+
+
+def test_it_says_what_a_report_must_say(page):
+    text = re.sub(r"<[^>]+>", " ", page)
+    for said in (
+        "not a medical device",
+        "20260101",
+        "prior only",
+        "reflex blunted (loop gain 0.4",
+        "LV ejection fraction",
+        "follows from pressures and output",
+        "They do not see left ventricular stiffness",
+        "RMSE 1.90 mmHg (fitted)",
+        "0.10.2",
+        "Divergences",
+        "transfer element",
+    ):
+        assert said in text, said
+
+
+def test_the_same_data_make_the_same_page(page):
+    assert report.html(example()) == page
+
+
+def test_empty_parts_leave_their_section_out():
+    bare = replace(
+        example(),
+        waveforms=(),
+        loops=(),
+        whatifs=(),
+        identifiability=(),
+        assumptions=(),
+    )
+    page = report.html(replace(bare, diagnostics=()))
+    for key in ("waveforms", "loops", "whatifs", "identifiability", "assumptions"):
+        assert f'id="{key}"' not in page
+    assert 'id="observations"' in page
+
+
+def test_text_of_a_record_cannot_become_markup():
+    data = replace(example(), title="<script>alert(1)</script>", patient={"<b>": "&"})
+    page = report.html(data)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_it_is_written_whole(tmp_path):
+    path = report.write(example(), tmp_path / "a.html")
+    assert path.read_text().endswith("</html>\n")
+
+
+def test_the_picture_for_a_readme(tmp_path):
+    path = plot.overview(example(), tmp_path / "a.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="no waveform"):
+        plot.overview(replace(example(), waveforms=(), loops=()), tmp_path / "b.png")
+
+
+def test_drawing_changes_nothing_outside(page):
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    plot.loop_svg(example().loops[0], "a")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_nothing_is_drawn_before_it_is_asked_for():
+    program = (
+        "import cordax.reports.page, cordax.reports.figures.circulation, sys\n"
+        "assert 'matplotlib' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (104.2, "104"),
+        (64.94, "64.9"),
+        (4.606, "4.61"),
+        (0.0713, "0.0713"),
+        (-0.9, "−0.90"),
+        (0.0, "0"),
+        (1.2e-5, "1.20e−05"),
+        (float("nan"), "–"),
+    ],
+)
+def test_numbers_have_about_three_digits(value, text):
+    assert number(value) == text
+
+
+def test_names_become_words():
+    assert words("lv_end_diastolic_volume") == "LV end-diastolic volume"
+    assert words("systemic.resistance") == "Systemic, resistance"
+    assert words("ea_ees_ratio") == "Ea/Ees"
+    assert "12.0" in spread((12.0, 11.0, 13.0))
+
+
+def test_a_change_has_a_sign_and_an_arrow_where_it_is_sure():
+    assert "▲" in signed((4.9, 1.5, 8.3))
+    assert "+4.90" in signed((4.9, 1.5, 8.3))
+    assert "▼" in signed((-4.9, -8.3, -1.5))
+    assert "arrow" not in signed((0.9, -3.1, 4.0))
+
+
+def test_loops_of_one_draw_can_be_drawn():
+    loop = example().loops[1]
+    one = replace(loop, volume=loop.volume[:1], pressure=loop.pressure[:1])
+    assert plot.loop_svg(one, "k").startswith("<svg")
+    assert np.shape(one.volume)[0] == 1

@@ -255,6 +255,8 @@ def run(
 
     reads = [path for path in (file, again) if path is not None]
     require_folder(output, options.KIND, force=force, inputs=reads)
+    if checkpoint is not None:
+        _require_checkpoint(checkpoint)
 
     if again is not None:
         if file is not None or heart:
@@ -282,6 +284,15 @@ def run(
         except ValueError as error:
             raise Refused(str(error)) from None
     _run(settings, output, checkpoint, force, json, fields)
+
+
+def _require_checkpoint(folder: Path) -> None:
+    """Refuses a place where a run would be saved beside what is not one."""
+    there = [] if not folder.is_dir() else [path.name for path in folder.iterdir()]
+    foreign = [n for n in there if n != "state.npz" and not n.startswith("part-")]
+    if foreign or (folder.exists() and not folder.is_dir()):
+        what = f"holds {min(foreign)}" if foreign else "is a file"
+        raise Refused(f"{folder} {what}: name a new folder: --checkpoint DIR")
 
 
 def _unit(unit: str) -> str:

@@ -69,21 +69,20 @@ def check(
 
 def _require(target: Path, force: bool, read: Path) -> None:
     """Refuses a target that is what is read, or anything but a mesh of its format."""
-    from physio.electrophysiology import mesh_files, opencarp
+    from physio.electrophysiology.mesh.formats import files, opencarp
     from physio.files import require_file
 
     def ours(path: Path) -> bool:
         try:
-            mesh_files.read(path)
+            files.read(path)
         except (ValueError, OSError, KeyError):
             return False
         return True
 
-    files = [target]
-    if target.suffix.lower() in opencarp.SUFFIXES:
-        files = [target.with_suffix(suffix) for suffix in opencarp.SUFFIXES]
-    inputs = [read]
-    if read.suffix.lower() in opencarp.SUFFIXES:
-        inputs = [read.with_suffix(suffix) for suffix in opencarp.SUFFIXES]
-    for path in files:
-        require_file(path, "mesh", ours, force=force, inputs=inputs)
+    def parts(path: Path) -> list[Path]:
+        # an openCARP mesh is several files beside each other
+        several = path.suffix.lower() in opencarp.SUFFIXES
+        return list(opencarp.names(path).values()) if several else [path]
+
+    for path in parts(target):
+        require_file(path, "mesh", ours, force=force, inputs=parts(read))

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from stored_twin import example as payload
 from synthetic_report import example
-from test_store import example as payload
 from typed_commands import call
 
 from cordax.cli.app import app
@@ -69,9 +69,8 @@ def twin(monkeypatch):
     making = types.ModuleType("cordax.twins.calibrate")
     making.calibrate, making.fitted = calibrate, fitted
     monkeypatch.setitem(sys.modules, "cordax.twins.calibrate", making)
-    showing = types.ModuleType("cordax.reports.from_twin")
-    showing.summary, showing.report_data = Twin._summary, Twin._report_data
-    monkeypatch.setitem(sys.modules, "cordax.reports.from_twin", showing)
+    monkeypatch.setattr("cordax.reports.from_twin.summary", Twin._summary)
+    monkeypatch.setattr("cordax.reports.from_twin.report_data", Twin._report_data)
     return making
 
 
@@ -221,7 +220,7 @@ def test_a_missing_or_newer_twin_is_bad_input(capsys, here, twin):
     assert "cordax fit PATIENT -o none" in errors
     Twin("a").save("a")
     path = Path("a/twin.json")
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 9'))
+    path.write_text(path.read_text().replace(f'"schema": {store.SCHEMA}', '"schema": 9'))
     code, said, _ = call(capsys, "whatif", "a", "peep=5", "--json")
     assert code == 1
     assert "newer cordax" in json.loads(said)["error"]
@@ -451,3 +450,28 @@ def test_a_renderer_that_crashes_is_told(monkeypatch):
     monkeypatch.setattr(doctor, "_RENDER", "import time; time.sleep(60)")
     monkeypatch.setattr(doctor, "_RENDER_LIMIT_S", 1)
     assert "did not answer" in doctor.renderer()
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [
+        ("fit bad.toml worse.toml -o new", 1, "(and 3 more in the JSON)"),
+        ("whatif none peep=5", 1, "There is no twin folder none"),
+        ("bench ventilation none.csv", 1, "There is no file none.csv"),
+        ("record check bad.toml", 1, "problems were found"),
+        ("mesh check bad.toml", 1, "is not a mesh by its name"),
+        ("ep run --heart slab", 2, "Name the folder to make"),
+        ("fit periop -o bad.toml", 2, "is a file, not a folder"),
+        ("fit", 2, "PATIENT"),
+        ("fitt", 2, "fitt"),
+    ],
+)
+def test_an_error_as_json_is_one_line_beside_it(capsys, here, typed, code, said):
+    for name in ("bad", "worse"):
+        Path(f"{name}.toml").write_text("[measurements]\nheart_rate_bpm = 1\n")
+    plain = call(capsys, *typed.split())
+    found, text, line = call(capsys, *typed.split(), "--json")
+    assert found == plain[0] == code
+    assert json.loads(text)
+    assert line.startswith("Error: ") and said in line
+    assert line.count("\n") == 1

@@ -49,6 +49,24 @@ def shared_data() -> Callable[[str], Path]:
     return find
 
 
+def cases_folder() -> Path:
+    """Where made-up inputs with their right answers are looked for."""
+    return Path(os.environ.get("CORDAX_CASES") or ROOT.parent / "shared" / "cases")
+
+
+@pytest.fixture
+def shared_cases() -> Callable[[str], Path]:
+    """Path of a folder of cases by name; skips where it is absent."""
+
+    def find(name: str) -> Path:
+        path = cases_folder() / name
+        if not path.exists():
+            pytest.skip("cases absent: set CORDAX_CASES to the folder that holds them")
+        return path
+
+    return find
+
+
 #: Files that run in one process, because they need the same compiled programs.
 TOGETHER = {
     f"tests/calibration/{name}.py": "the synthetic patient"

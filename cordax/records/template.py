@@ -50,12 +50,14 @@ _SD = """\
 """
 
 _WAVEFORM = """
-# A waveform: a CSV file with a header line, times in seconds, evenly sampled, without
-# gaps. One beat or many; many are averaged, keeping signals of one file aligned.
+# A waveform: a text table (CSV, tabs, LabChart, rdsamp) with names in its first line,
+# evenly sampled, without gaps. One beat or many; many are averaged, keeping signals of
+# one file aligned.
 # Its numbers above stay what is fitted unless role = "likelihood" here.
 # [[waveform]]
 # file = "beat.csv" # beside this record
-# time_column = "time_s"
+# time_column = "time_s" # found by its name where it is left out
+# time_unit = "s" # or ms, us, ns, min, days, where the name does not say it
 # column = "abp_mmhg" # its ending is the unit, else: unit = "mmHg"
 # signal = "arterial_pressure" # {signals}
 # site = "radial" # for arterial pressure

@@ -83,9 +83,12 @@ def residual(
     storage.save(output, found)
     kept.unlink(missing_ok=True)
     if json:
-        print_json({"seed": seed, "file": str(output), "training": found.training})
+        told = {"seed": seed, "file": str(output), "training": found.training}
+        print_json(told | {"cohort": made.left_out.plain()})
         return
     _show(found, trained, output, seed)
+    for line in made.left_out.words():
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()

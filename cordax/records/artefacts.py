@@ -18,6 +18,7 @@ _SLOWEST_SPIKE = 0.021  # s between samples; sparser ones show a systole as one 
 _SHARE = 0.2  # of the pulse that a spike stands out of its surroundings
 _ODD = 25.0  # mmHg that a beat's ends lie from the usual ones before it is an artefact
 _STEP = 6.0  # mmHg: 8 cm of height between transducer and heart
+_UNUSUAL = 0.1  # of the beats of another length, from which the rate is in doubt
 _FEWEST = 0.5  # of the beats that must be alike for a mean beat
 _SLOW = 45.0  # 1/min: below it a pulse may be every second beat
 #: Left ventricular ejection (s) = 0.413 - 0.0017 rate; Weissler 1968,
@@ -78,6 +79,14 @@ def leave_out(
             )
     left = replace(beats, kept=beats.kept & ~spiky & ~odd)
     require_regular(name, left)
+    if np.mean(~beats.kept) > _UNUSUAL:
+        whole = 60.0 * beats.kept.size / (beats.onset[-1] - beats.onset[0])
+        warn(
+            f"{name}: {np.sum(~beats.kept)} of {beats.kept.size} beats have another "
+            f"length and are left out; the rate of all is {whole:.3g} per minute, that "
+            f"of the mean beat {60.0 / left.period:.3g}",
+            "Choose a regular stretch (from_s, to_s), or type heart_rate_bpm.",
+        )
     return left
 
 

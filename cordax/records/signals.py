@@ -47,11 +47,13 @@ def stretch(t: np.ndarray, bad: np.ndarray) -> str:
     """The lines to type for the longest stretch without bad samples."""
     edges = np.flatnonzero(np.diff(np.concatenate([[1], bad.astype(int), [1]])))
     starts, ends = edges[::2], edges[1::2] - 1
-    if not starts.size:
-        return "Export the data again."
+    if not starts.size or (ends - starts).max() < 16:
+        return "No stretch is long enough for a beat: choose another column or file."
     best = int(np.argmax(ends - starts))
     first, last = t[starts[best]], t[ends[best]]
-    return f"Type from_s = {first:.10g} and to_s = {last:.10g}"
+    return (
+        f"Type from_s = {first:.10g} and to_s = {last:.10g}, the longest such stretch."
+    )
 
 
 def check_finite(
@@ -66,7 +68,7 @@ def check_finite(
         raise WaveformError(
             f"{name}, line {bad[0]}: {column} is missing or NaN "
             f"({bad.size} such cells, the last in line {bad[-1]})",
-            f"{longest}, the longest stretch without gaps; gaps are never filled.",
+            f"Gaps are never filled. {longest}",
             int(bad[0]),
         )
 
@@ -191,10 +193,7 @@ def check_values(
     if low <= least and most <= high:
         return
     outside = (values < low) | (values > high)
-    fix = (
-        "Choose a stretch without flushes and disconnections. "
-        f"{stretch(t, outside)}, the longest within."
-    )
+    fix = "Choose a stretch without flushes and disconnections. " + stretch(t, outside)
     for suffix, factor in UNITS[unit].items():
         if factor != 1.0 and low <= least * factor and most * factor <= high:
             fix = f"The values look like {suffix}: type unit = {suffix!r}."

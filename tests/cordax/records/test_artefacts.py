@@ -142,6 +142,16 @@ def test_an_irregular_pulse_has_no_mean_beat(tmp_path):
     assert any(w in found[0].message for w in ("beats are alike", "second rise"))
 
 
+def test_beats_of_another_length_are_said_where_they_are_many(tmp_path):
+    """Every fourth beat comes early: the mean beat's rate is not that of all."""
+    onsets = np.cumsum(np.tile([0.8, 0.8, 0.8, 0.5], 13)) - 4.0
+    p = beats_at(onsets, np.ones(onsets.size))
+    record, found = recorded(tmp_path, T, p)
+    assert found and "beats have another length and are left out" in found[-1].message
+    assert "the rate of all is 82" in found[-1].message
+    assert record.waveforms[0].beats_left_out >= 8
+
+
 @pytest.mark.parametrize("hz", [50.0, 125.0, 250.0, 1000.0])
 def test_a_clean_pulse_has_no_spike_at_any_rate(hz):
     t = np.arange(int(10 * hz)) / hz

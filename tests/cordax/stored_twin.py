@@ -1,4 +1,4 @@
-"""What a twin's folder holds, small and the same on every machine."""
+"""A small payload of a twin folder, for tests of what is stored."""
 
 import numpy as np
 

@@ -79,4 +79,4 @@ def test_records_that_cannot_be_used_are_left_out_and_said(tmp_path):
     )
     assert said.endswith("(b.toml, d.toml).")
     with pytest.raises(ValueError, match="3 patients: 4 or more .* 2 of 5 records"):
-        residual.read(tmp_path, seed=1, say=lambda phase, share: None)
+        residual.read(tmp_path, seed=1, progress=lambda phase, share: None)

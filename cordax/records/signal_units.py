@@ -14,7 +14,17 @@ from cordax.records.record import Measurement
 from cordax.records.signals import WaveformError
 from physio.units import MMHG_PER_KPA
 
-_MICRO = {"ul": 1e-3}  # a mouse's volumes: out of a patient's range, and said so
+#: Units that files state and keys do not carry; microlitres are a mouse's volumes, out
+#: of a patient's range, and said so.
+_MORE = {
+    "mmHg": {
+        "torr": 1.0,
+        "pa": MMHG_PER_KPA / 1000,
+        "hpa": MMHG_PER_KPA / 10,
+        "mbar": MMHG_PER_KPA / 10,
+    },
+    "mL": {"cc": 1.0, "cm3": 1.0, "ul": 1e-3},
+}
 _UNCALIBRATED = ("rvu", "au", "a.u.", "adu", "nu")
 #: signal -> the number that its greatest value is, and its key in a record.
 _PEAKS: dict[str, tuple[str, str]] = {
@@ -35,7 +45,7 @@ def unit_of(table: dict[str, Any], unit: str, stated: str) -> tuple[str, float]:
 
     **Raises** WaveformError where it is not known, or said in two ways.
     """
-    suffixes = UNITS[unit] | (_MICRO if unit == "mL" else {})
+    suffixes = UNITS[unit] | _MORE.get(unit, {})
     ends = re.split(r"[_ (\[]", table["column"].lower().rstrip(")]"))[1:]
     named = next((e for e in reversed(ends) if e in suffixes or e in _UNCALIBRATED), "")
     said = {
@@ -48,10 +58,10 @@ def unit_of(table: dict[str, Any], unit: str, stated: str) -> tuple[str, float]:
         if word in _UNCALIBRATED:
             raise WaveformError(
                 f"{table['column']!r} is in {word.upper()}, says {who}: an "
-                "uncalibrated conductance signal, not a volume",
-                "Calibrate it first (parallel volume and gain, from a saline bolus or "
-                "from EDV and ESV of echo or MRI) and give the column in mL, as "
-                "lv_volume_ml.",
+                "uncalibrated signal, no volume or pressure",
+                "Calibrate it first (a volume by parallel volume and gain, from a "
+                "saline bolus or EDV and ESV of echo or MRI) and give the column in "
+                f"{unit}.",
             )
     if not known or next(iter(known.values())) not in suffixes:
         typed = next(iter(known.values()), "")
@@ -60,7 +70,8 @@ def unit_of(table: dict[str, Any], unit: str, stated: str) -> tuple[str, float]:
             + (
                 f"{typed!r}, not one of {', '.join(suffixes)}" if typed else "not known"
             ),
-            f'Type unit = "{next(iter(suffixes))}".',
+            f'Type unit = "{next(iter(suffixes))}" if that is what it holds; else '
+            "convert the column.",
         )
     factors = {who: suffixes[word] for who, word in known.items() if word in suffixes}
     if len(set(factors.values())) > 1:

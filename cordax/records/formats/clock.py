@@ -102,7 +102,7 @@ def _place(table: Table, column: str | None, hz: float | None) -> int | None:
 
 def _is_time(header: str) -> bool:
     name = plain(header).lower()
-    stem = re.sub(r"[_ ]?(s|ms|us|sec)$", "", name)
+    stem = re.sub(r"[_ ]?(s|ms|us|sec|min)$", "", name)
     return name in _NAMES or stem in _NAMES - {"t"} or name in ("t_s", "t_ms", "t_us")
 
 
@@ -149,6 +149,12 @@ def _scale(
             'Type time_unit = "ms", or the rate of the samples: sampling_hz = 125.',
         )
     fit = [u for u in ("s", "ms", "us") if _fits(step, u)]
+    if not fit and _fits(step, "days"):
+        raise TableError(
+            f"{name}: {column} goes in steps of {step:.4g}, as day numbers of a "
+            "spreadsheet do",
+            'Type time_unit = "days".',
+        )
     if len(fit) != 1:
         raise TableError(
             f"{name}: {column} goes in steps of {step:.4g}, of no stated unit",

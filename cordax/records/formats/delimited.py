@@ -223,6 +223,8 @@ def _table(name, header, units, rows, separator, first_is_time=False) -> Table:
     for line, row in rows:
         if len(row) == 1 < width and row[0].strip():
             row += [""] * (width - 1)  # a time without values
+        if separator in "\t;" and not any(cell.strip() for cell in row[width:]):
+            del row[width:]  # a separator at the end, which no decimal comma can be
         if len(row) != width:
             # of a row that is too short none knows which cell is absent
             raise TableError(*_uneven(name, header, line, row, separator), line)

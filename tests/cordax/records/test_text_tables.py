@@ -121,6 +121,15 @@ EXPORTS = {
     "LabChart, a time column typed": (labchart(), ABP + 'time_column = "Interval="\n'),
     "a comment and a blank line": (text(["# monitor 3", "", "time_s,abp_mmhg"],
                                    rows(T, P)), COLUMN),
+    "a separator at the end of each row": (
+        text("time_s;abp_mmhg", [r + ";" for r in rows(comma(T, 3), comma(P),
+                                                       separator=";")]), COLUMN),
+    "day numbers of a spreadsheet": (
+        text("time,abp_mmhg", rows([f"{t / 86400:.11f}" for t in T], P)),
+        COLUMN + 'time_unit = "days"\n'),
+    "minutes": (text("time_min,abp_mmhg", rows([f"{t / 60:.9f}" for t in T], P)),
+                COLUMN),
+    "Pa in the file": (text(["time_s,ABP", "s,Pa"], rows(T, P * 133.322387)), ABP),
     "kPa in the file": (text(["time_s,ABP", "s,kPa"], rows(
         T, np.round(P / 7.50061683, 5))), ABP),
 }  # fmt: skip
@@ -216,6 +225,11 @@ REFUSED = {
     "an epoch called seconds": (
         text("time_s,abp_mmhg", rows(MS + 1_710_028_797_000, P)), COLUMN,
         ["ms since 1970", 'time_unit = "ms"']),
+    "day numbers, not said": (
+        text("time,abp_mmhg", rows([f"{45000 + t / 86400:.11f}" for t in T], P)),
+        COLUMN, ["day numbers of a spreadsheet", 'time_unit = "days"']),
+    "a unit nobody knows": (text(["time_s,ABP", "s,adu"], rows(T, P)), ABP,
+                            ["uncalibrated"]),
     "a time that is none": (text("time,abp_mmhg", rows(
         ["0:00.000", "yesterday", *[elapsed(t, False) for t in T[2:]]], P)), COLUMN,
         ["line 3: time = 'yesterday' is not a time"]),
@@ -272,7 +286,7 @@ def test_a_number_of_the_record_confirms_an_unusual_unit(tmp_path):
 @pytest.mark.parametrize(
     ("header", "unit", "words"),
     [
-        ("vol_rvu", "", "in RVU, says the column's name: an uncalibrated conductance"),
+        ("vol_rvu", "", "in RVU, says the column's name: an uncalibrated signal"),
         ("vol_rvu", "mL", "in RVU, says the column's name"),
         ("vol", "RVU", "in RVU, says unit"),
         ("Volume [RVU]", "", "in RVU, says the column's name"),

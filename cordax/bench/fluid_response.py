@@ -173,8 +173,7 @@ def details(
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Scores with bootstrap intervals, every patient's prediction, what was assumed."""
-    table = fluid_table.read(file)
-    patients = [p for p in table if fluid_table.complete(p)]
+    patients, left_out = fluid_table.cohort(file)
     priors = frozen_priors()
     made = predict(patients, bolus=bolus, seed=seed, progress=progress, priors=priors)
     training = priors["training"]
@@ -187,20 +186,19 @@ def details(
         )
         change, draws = made.change(name)[has], made.predictive[name][has]
         scores[name] = _score(change, draws, seen[has], known) if has.any() else _EMPTY
-    left_out = [p.id for p in table if not fluid_table.complete(p)]
     return {
         "scores": scores,
         "patients": _rows(made),
-        "left_out": left_out,
-        "assumptions": _assumptions(bolus, priors, left_out),
+        "table": left_out.plain(),
+        "assumptions": [*_assumptions(bolus, priors), *left_out.words()],
         "bolus_ml": bolus,
         "seed": seed,
     }
 
 
-def _assumptions(bolus: float, priors: Priors, left_out: list[str]) -> list[str]:
+def _assumptions(bolus: float, priors: Priors) -> list[str]:
     tuned, heart = priors["tuned"], priors["heart"]
-    said = [
+    return [
         f"Bolus {bolus:g} mL; {tuned['retained_share']:.2f} of it fills the veins.",
         "Heart rate 1000 CI/SVI, body surface SV/SVI; age, sex and weight unknown: "
         "the healthy man's circulation, scaled.",
@@ -212,16 +210,10 @@ def _assumptions(bolus: float, priors: Priors, left_out: list[str]) -> list[str]
         "These priors and the discrepancies (mean zero) are frozen from the study's "
         "odd-numbered patients; the mean change compared with is theirs.",
     ]
-    if left_out:
-        said.append(
-            f"Left out, without SV, SVI, CI or MAP before the fluid: "
-            f"{', '.join(left_out)}."
-        )
-    return said
 
 
 def reported(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What ``cordax bench fluid-response --json`` prints of :func:`details`."""
+    """The agreed scores of :func:`details`, by quantity."""
     return {
         name: {key: score.get(key) for key in _REPORTED}
         for name, score in found["scores"].items()

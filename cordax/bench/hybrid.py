@@ -206,6 +206,7 @@ def details(
             lambda share, name=name: progress(name, share),
         )  # fmt: skip
     return {
+        "table": settings.not_scored(ventilation.scored(settings)),
         "n": int(lines.measured.size),
         "patients": int(np.unique(lines.patient).size),
         "learned": "from the file's other patients" if learns else "shipped",

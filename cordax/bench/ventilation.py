@@ -30,6 +30,7 @@ from calibration.assessment import scores
 from calibration.optimise.batches import in_chunks
 from cordax.bench import ventilation_table
 from cordax.bench.ventilation_table import Settings
+from cordax.cohorts.table import LeftOut
 from cordax.progress import Progress, silent
 from physio.hemodynamics.circulation import Circulation
 from physio.hemodynamics.indices.respiratory_variation import Variation, variation
@@ -301,7 +302,12 @@ def details(
     table lacks what a score needs. Raises ``ValueError`` naming file, line and column
     for what is wrong in the table.
     """
-    settings = ventilation_table.read(file)
+    return _details(ventilation_table.read(file), file, seed, progress)
+
+
+def _details(
+    settings: Settings, file: str | Path, seed: int, progress: Progress
+) -> Scores:
     if not scored(settings).any():
         raise ValueError(
             f"{file}: no patient has PPV_gam at two settings or more; nothing can be "
@@ -334,8 +340,17 @@ def run(
     progress: Progress = silent,
 ) -> dict[str, dict[str, Any]]:
     """The agreed scores alone; ``ratio_*`` are the model's."""
-    found = details(file, seed=seed, progress=progress)
-    return {"ppv": {name: found[name] for name in _REPORTED}}
+    return scores_and_table(file, seed=seed, progress=progress)[0]
+
+
+def scores_and_table(
+    file: str | Path, *, seed: int = DEFAULT_SEED, progress: Progress = silent
+) -> tuple[dict[str, dict[str, Any]], LeftOut]:
+    """The agreed scores, and which rows of the table they are not made of."""
+    settings = ventilation_table.read(file)
+    found = _details(settings, file, seed, progress)
+    kept = {name: found[name] for name in _REPORTED}
+    return {"ppv": kept}, settings.not_scored(scored(settings))
 
 
 # --- when in the breath ---------------------------------------------------------

@@ -1,18 +1,20 @@
 """Reads a table of ventilator settings: pulse-pressure variation at each of them.
 
 One line a patient and setting, columns named as in the study's file (``vent_rel_vt``;
-Enevoldsen's perioperative recordings, MIT). Blank or NA means not measured; anything
-else must be a number in the range of its unit.
+Enevoldsen's perioperative recordings, MIT). Blank or NA means not measured: a row
+without its setting or heart rate is left out, and told. Anything else must be a number
+in the range of its unit.
 """
 
+import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from cordax.cohorts import table
-from cordax.cohorts.table import Column
+from cordax.cohorts.table import Column, LeftOut
 
 #: What is read; columns beside these are not.
 COLUMNS: dict[str, Column] = {
@@ -29,7 +31,8 @@ class Settings:
     """One entry per line of the table; NaN where not measured.
 
     ``tidal_volume`` (mL/kg) and ``rate`` (1/min) as set, ``heart_rate`` (1/min),
-    variation of pulse pressure by the study's and the classic definition (%).
+    variation of pulse pressure by the study's and the classic definition (%), line of
+    the file.
     """
 
     patient: np.ndarray
@@ -38,6 +41,18 @@ class Settings:
     heart_rate: np.ndarray
     variation: np.ndarray
     classic: np.ndarray
+    line: np.ndarray
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    def not_scored(self, scored: np.ndarray) -> LeftOut:
+        """What was left out, these lines' other ones included."""
+        found = copy.deepcopy(self.left_out)
+        for line, variation in zip(
+            self.line[~scored], self.variation[~scored], strict=True
+        ):
+            lone = "its patient has no other setting with PPV_gam"
+            found.add("PPV_gam is missing" if np.isnan(variation) else lone, int(line))
+        return found
 
 
 def read(file: str | Path) -> Settings:
@@ -47,23 +62,28 @@ def read(file: str | Path) -> Settings:
     ``FileNotFoundError`` where there is no such file.
     """
     path = Path(file)
-    ids: list[str] = []
-    rows: list[list[float]] = []
-    seen: dict[tuple[str, float, float], int] = {}
-    for line, row in table.rows(path, ("id", *COLUMNS)):
-        name = row["id"]
-        cells = [table.number(path, line, c, COLUMNS[c], row[c]) for c in COLUMNS]
-        values = [math.nan if cell is None else cell for cell in cells]
-        key = (name, values[0], values[1])
+    found = table.read(path, COLUMNS)
+    seen: dict[tuple[str, float | None, float | None], int] = {}
+    for line, name, values in found.rows:
+        key = (name, values["vent_rel_vt"], values["vent_RR"])
         if key in seen:
             raise ValueError(
                 f"{path}, line {line}, column vent_RR: patient {name} has this setting "
                 f"on line {seen[key]} already. One line a setting."
             )
         seen[key] = line
-        ids.append(name)
-        rows.append(values)
-    if not rows:
-        raise ValueError(f"{path}, line 2: the table has no line.")
-    volume, rate, smooth, classic, heart = np.array(rows).T
-    return Settings(np.array(ids), volume, rate, heart, smooth, classic)
+
+    def column(name: str) -> np.ndarray:
+        cells = [row.values[name] for row in found.rows]
+        return np.array([math.nan if cell is None else cell for cell in cells])
+
+    return Settings(
+        np.array([row.id for row in found.rows]),
+        column("vent_rel_vt"),
+        column("vent_RR"),
+        column("heart_rate"),
+        column("PPV_gam"),
+        column("PPV_classic"),
+        np.array([row.line for row in found.rows]),
+        found.left_out,
+    )

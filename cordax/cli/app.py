@@ -81,6 +81,8 @@ def run(arguments: list[str]) -> int:
         code = app(arguments, prog_name="cordax", standalone_mode=False)
         if code == INTERRUPTED:  # typer turned Ctrl-C into its code, and said nothing
             _say("Interrupted.", as_json)
+        elif code and as_json:  # what was found wrong stands in the JSON
+            err.print("Error: problems were found; the JSON holds them.")
         return code if isinstance(code, int) else DONE
     except (KeyboardInterrupt, typer.Abort):
         _say("Interrupted.", as_json)
@@ -89,7 +91,7 @@ def run(arguments: list[str]) -> int:
         # the reader of our output has gone (| head): nothing left to say
         sys.stderr.close()
         return BAD_INPUT
-    except Refused as error:
+    except (Refused, FileExistsError) as error:
         _say(str(error), as_json)
         return BAD_OPTIONS
     except (ValueError, LookupError, OSError) as error:
@@ -121,6 +123,10 @@ def _say(message: str, as_json: bool, problems=()) -> None:
         from dataclasses import asdict
 
         print(json.dumps({"error": message, "problems": [asdict(p) for p in problems]}))
+        # a program that reads the JSON shows its user, or its log, this one line
+        first, *more = message.splitlines() or [""]
+        line = first + (f" (and {len(more)} more in the JSON)" if more else "")
+        err.print(f"Error: {line}", highlight=False, markup=False, soft_wrap=True)
     else:
         err.print("[bold red]Error:[/] ", end="")
         err.print(message, highlight=False, markup=False, soft_wrap=True)

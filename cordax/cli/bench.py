@@ -68,15 +68,14 @@ def fluid_response(
     with progress(file.name, quiet=json) as step:
         found = task.details(file, bolus=bolus, seed=seed, progress=step)
     if json:
-        print_json(task.reported(found))
+        print_json(task.reported(found) | {"table": found["table"]})
         return
     rows = [
         [_NAMES[name], *(_cell(value) for value in score.values())]
         for name, score in task.reported(found).items()
     ]
     table(f"{file.name} (seed {seed})", ["Quantity", *_HEADINGS.values()], rows)
-    for line in (_LEGEND, *found["assumptions"]):
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
+    _say([_LEGEND, *found["assumptions"]])
 
 
 @app.command()
@@ -96,12 +95,13 @@ def ventilation(
 
     cordax.setup()
     with progress(file.name, quiet=json) as step:
-        found = task.run(file, seed=seed, progress=step)
+        found, left_out = task.scores_and_table(file, seed=seed, progress=step)
     if json:
-        print_json(found)
+        print_json(found | {"table": left_out.plain()})
         return
     rows = [[name, _cell(value)] for name, value in _flat(found).items()]
     table(f"{file.name} (seed {seed})", ["Score", "Value"], rows)
+    _say(left_out.words())
 
 
 @app.command()
@@ -134,7 +134,7 @@ def hybrid(
     except ImportError as error:
         raise Refused(str(error)) from None
     if json:
-        print_json(task.reported(found))
+        print_json(task.reported(found) | {"table": found["table"].plain()})
         return
     _print_hybrid(found, f"{file.name} (seed {seed})")
 
@@ -152,7 +152,12 @@ def _print_hybrid(found: dict[str, Any], title: str) -> None:
         f"{found['n']} settings of {found['patients']} patients; hyper-parameters "
         f"{found['learned']}. two_level: the hybrid without its physics."
     )
-    out.print(told, highlight=False, markup=False, soft_wrap=True)
+    _say([told, *found["table"].words()])
+
+
+def _say(lines: list[str]) -> None:
+    for line in lines:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -16,7 +16,6 @@ from cordax.cli.show import (
     out,
     print_json,
     progress,
-    refuse_existing,
     spread,
     table,
 )
@@ -70,8 +69,12 @@ def fit(
     """
     records = _records(patients)
     folders = _folders(records, output)
+    from cordax.twins.store import KIND
+    from physio.files import require_folder
+
+    reads = [*_files(records), *(f for f in (residual, surrogate) if f is not None)]
     for folder in folders:
-        refuse_existing(folder, force)
+        require_folder(folder, KIND, force=force, inputs=reads)
     import cordax
     from cordax.reports.from_twin import summary
     from cordax.twins.calibrate import calibrate, fitted
@@ -120,10 +123,12 @@ def demo(
     from cordax.patients import find
     from cordax.records import examine
     from cordax.reports.from_twin import report_data, summary
-    from cordax.reports.page import write
+    from cordax.reports.page import REPORT, write
     from cordax.scenarios.scenario import parse_all
+    from cordax.twins.store import KIND
+    from physio.files import note_file, require_folder
 
-    refuse_existing(output, force)
+    require_folder(output, KIND, force=force)
     patient = examine.read(find(DEMO_PATIENT))
     from cordax.twins.calibrate import calibrate
 
@@ -133,7 +138,8 @@ def demo(
     change = twin.whatif([treatment])
     twin = twin.remember(change)
     twin.keep(output)
-    path = write(report_data(twin), output / "report.html")
+    path = write(report_data(twin), output / REPORT)
+    note_file(output, REPORT)
     if json:
         print_json(
             {
@@ -166,6 +172,13 @@ def _records(patients: list[str]) -> list[Any]:
     if problems:
         raise record.RecordError(problems)
     return records
+
+
+def _files(records: list[Any]) -> list[Path]:
+    """Every file that the records were read from."""
+    paths = [Path(record.path) for record in records if record.path]
+    waves = (Path(r.path).parent / w.file for r in records for w in r.waveforms)
+    return [*paths, *waves]
 
 
 def _folders(records: list[Any], output: Path) -> list[Path]:

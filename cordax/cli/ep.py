@@ -13,7 +13,6 @@ from cordax.cli.show import (
     out,
     print_json,
     progress,
-    refuse_existing,
     table,
 )
 
@@ -60,7 +59,7 @@ def cell(
     if plot is not None:
         if plot.suffix.lower() not in (".png", ".svg", ".pdf"):
             raise Refused(f"--plot writes .png, .svg or .pdf; got {plot.name!r}.")
-        refuse_existing(plot, force)
+        _require_pictures(plot, restitution, force)
     import cordax
     from cordax.ep import cell as cells
 
@@ -77,6 +76,16 @@ def cell(
     _print_cell(found)
     for path in drawn:
         out.print(f"Picture: {path}", highlight=False, soft_wrap=True)
+
+
+def _require_pictures(plot: Path, restitution: bool, force: bool) -> None:
+    """Refuses targets that are anything but pictures drawn before."""
+    from cordax.ep.cell import pictures
+    from cordax.reports.figures.circulation import KIND
+    from physio.files import bears_mark, require_file
+
+    for path in pictures(plot, restitution):
+        require_file(path, KIND, lambda p: bears_mark(p, KIND), force=force)
 
 
 def _print_cell(found: dict[str, Any]) -> None:
@@ -263,8 +272,13 @@ def run(
         raise Refused("Name the folder to make: -o DIR")
     if fields not in ("vtu", "vtkhdf"):
         raise Refused(f"--fields takes vtu or vtkhdf; got {fields!r}.")
-    refuse_existing(output, force)
     from cordax.ep import settings as options
+    from physio.files import require_folder
+
+    reads = [path for path in (file, again) if path is not None]
+    require_folder(output, options.KIND, force=force, inputs=reads)
+    if checkpoint is not None:
+        _require_checkpoint(checkpoint)
 
     if again is not None:
         if file is not None or heart:
@@ -293,6 +307,15 @@ def run(
         except ValueError as error:
             raise Refused(str(error)) from None
     _run(settings, output, checkpoint, force, json, fields)
+
+
+def _require_checkpoint(folder: Path) -> None:
+    """Refuses a place where a run would be saved beside what is not one."""
+    there = [] if not folder.is_dir() else [path.name for path in folder.iterdir()]
+    foreign = [n for n in there if n != "state.npz" and not n.startswith("part-")]
+    if foreign or (folder.exists() and not folder.is_dir()):
+        what = f"holds {min(foreign)}" if foreign else "is a file"
+        raise Refused(f"{folder} {what}: name a new folder: --checkpoint DIR")
 
 
 def _unit(unit: str) -> str:

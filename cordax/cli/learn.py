@@ -14,7 +14,6 @@ from cordax.cli.show import (
     out,
     print_json,
     progress,
-    refuse_existing,
     table,
 )
 
@@ -60,7 +59,7 @@ def residual(
 
     Ctrl-C keeps FILE.training; the same command goes on from there.
     """
-    refuse_existing(output, force)
+    _require(output, "residual", ["NeuralResidual"], force, cohort)
     import cordax
     from cordax.cohorts import residual as learn
     from learned.storage import hybrid as storage
@@ -84,9 +83,12 @@ def residual(
     storage.save(output, found)
     kept.unlink(missing_ok=True)
     if json:
-        print_json({"seed": seed, "file": str(output), "training": found.training})
+        told = {"seed": seed, "file": str(output), "training": found.training}
+        print_json(told | {"cohort": made.left_out.plain()})
         return
     _show(found, trained, output, seed)
+    for line in made.left_out.words():
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -112,10 +114,11 @@ def surrogate(
 
     Example: cordax learn surrogate anna.toml -o anna.surrogate
     """
-    refuse_existing(output, force)
+    from cordax.patients import find
+
+    _require(output, "surrogate", ["Surrogate"], force, find(patient))
     import cordax
     from cordax.cohorts import surrogate as learn_surrogate
-    from cordax.patients import find
     from cordax.records import examine
     from cordax.reports.html import words
     from learned.storage import hybrid as storage
@@ -141,6 +144,21 @@ def surrogate(
     header = ["Index", "Error, median", "In the 95 % interval"]
     table(f"{learn_surrogate.JUDGED} draws it has not seen", header, rows)
     out.print(f"Surrogate: {output}  (seed {seed})", highlight=False)
+
+
+def _require(
+    output: Path, what: str, kinds: list[str], force: bool, read: Path
+) -> None:
+    """Refuses a target that is anything but a learned part of these kinds."""
+    from learned.storage.hybrid import kind
+    from physio.files import require_file
+
+    def ours(path: Path) -> bool:
+        return kind(path) in kinds
+
+    # a folder of records may well hold what is learned from it
+    inputs = [read] if read.is_file() else []
+    require_file(output, what, ours, force=force, inputs=inputs)
 
 
 def _show(found: Any, trained: Any, output: Path, seed: int) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cordax.cli.show import Force, Json, Refused, out, print_json, refuse_existing
+from cordax.cli.show import Force, Json, Refused, out, print_json
 
 app = typer.Typer(help="Look at a heart's mesh before using it.", no_args_is_help=True)
 
@@ -55,10 +55,10 @@ def check(
     if unit is not None and unit not in MM_PER:
         raise Refused(f"--unit takes {', '.join(MM_PER)}; got {unit!r}.")
     if repair is not None:
-        refuse_existing(repair, force)
         if repair.suffix.lower() not in mesh_files.WRITABLE:
             names = ", ".join(mesh_files.WRITABLE)
             raise Refused(f"--repair writes {names}; got {repair.name!r}.")
+        _require(repair, force, file)
     mesh = mesh_files.read(
         file, unit=unit, region=region_field, fibre=fibre_field, sheet=sheet_field
     )
@@ -83,3 +83,24 @@ def check(
             out.print(line, highlight=False, markup=False, soft_wrap=True)
     if found["problems"]:
         raise typer.Exit(1)
+
+
+def _require(target: Path, force: bool, read: Path) -> None:
+    """Refuses a target that is what is read, or anything but a mesh of its format."""
+    from physio.electrophysiology.mesh.formats import files, opencarp
+    from physio.files import require_file
+
+    def ours(path: Path) -> bool:
+        try:
+            files.read(path)
+        except (ValueError, OSError, KeyError):
+            return False
+        return True
+
+    def parts(path: Path) -> list[Path]:
+        # an openCARP mesh is several files beside each other
+        several = path.suffix.lower() in opencarp.SUFFIXES
+        return list(opencarp.names(path).values()) if several else [path]
+
+    for path in parts(target):
+        require_file(path, "mesh", ours, force=force, inputs=parts(read))

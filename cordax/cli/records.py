@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cordax.cli.show import Force, Json, err, out, print_json, refuse_existing, table
+from cordax.cli.show import Force, Json, err, out, print_json, table
 
 app = typer.Typer(
     help="Write a commented patient record, or explain what is wrong with one.",
@@ -26,10 +26,10 @@ def new(
 
     Example: cordax record new anna.toml
     """
-    from cordax.records.template import template
-    from physio.files import write_atomic
+    from cordax.records.template import is_unfilled, template
+    from physio.files import require_file, write_atomic
 
-    refuse_existing(file, force)
+    require_file(file, "record not yet filled in", is_unfilled, force=force)
     write_atomic(file, template(file.name))
     if json:
         print_json({"file": str(file)})

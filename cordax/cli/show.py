@@ -18,7 +18,7 @@ out = Console()
 Seed = Annotated[
     int, typer.Option(help="Seed of every random number; printed in the report.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace what exists already.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what cordax made here.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 TwinFolder = Annotated[
     Path, typer.Argument(metavar="DIR", help="Twin folder made by cordax fit.")
@@ -27,12 +27,6 @@ TwinFolder = Annotated[
 
 class Refused(Exception):
     """Options that cannot be followed: exit code 2."""
-
-
-def refuse_existing(path: Path, force: bool) -> None:
-    """Refuses a target that exists, before anything is computed."""
-    if path.exists() and not force:
-        raise Refused(f"{path} exists already. Name another, or add --force.")
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from cordax.cli.show import (
     err,
     out,
     print_json,
-    refuse_existing,
     spread,
     table,
 )
@@ -119,12 +118,16 @@ def report(
     Example: cordax report anna -o anna.html
     """
     from cordax.reports.from_twin import report_data
-    from cordax.reports.page import write
+    from cordax.reports.page import KIND, REPORT, is_report, write
+    from physio.files import note_file, require_file
 
-    if output is not None:
-        refuse_existing(output, force)
-    target = output or folder / "report.html"
+    target = output or folder / REPORT
+    # in its own place a twin's report is written again without asking
+    again = force or output is None
+    require_file(target, KIND, is_report, force=again, inputs=[folder])
     path = write(report_data(_load(folder)), target)
+    if output is None:
+        note_file(folder, REPORT)
     if json:
         print_json({"report": str(path)})
     else:
@@ -152,12 +155,13 @@ def export(
     """
     if not csv:
         raise Refused("Say which format: cordax export DIR --csv")
-    from cordax.reports.csv_tables import write_csv
+    from cordax.reports.csv_tables import KIND, write_csv
     from cordax.reports.from_twin import report_data
     from cordax.twins.store import load
+    from physio.files import require_folder
 
     target = output or folder.with_name(folder.name + "-csv")
-    refuse_existing(target, force)
+    require_folder(target, KIND, force=force, inputs=[folder])
     payload = load(folder)
     files = write_csv(target, report_data(_load(folder)), payload["draws"], force)
     if json:

@@ -5,11 +5,12 @@ Enevoldsen's perioperative recordings, MIT). Blank or NA means not measured; any
 else must be a number in the range of its unit.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from cordax.cohorts import table
-from cordax.cohorts.table import Column
+from cordax.cohorts.table import Column, LeftOut, Row
 
 #: By the column's start.
 RANGES: dict[str, Column] = {
@@ -56,21 +57,18 @@ class Patient:
         return self.measured("SV") / self.measured("SVI")
 
 
-def _columns() -> list[str]:
-    before = [f"{name}_pre_fluid_avg" for name in RANGES]
-    return ["id", *before, *(f"{n}_post_fluid_avg" for n in PREDICTED.values())]
+def _columns() -> dict[str, Column]:
+    before = {f"{name}_pre_fluid_avg": about for name, about in RANGES.items()}
+    after = {f"{n}_post_fluid_avg": RANGES[n] for n in PREDICTED.values()}
+    return before | after
 
 
-def _patient(path: Path, line: int, row: dict[str, str]) -> Patient:
-    def cells(names: list[str], when: str) -> dict[str, float | None]:
-        columns = {n: f"{n}_{when}_fluid_avg" for n in names}
-        return {
-            n: table.number(path, line, c, RANGES[n], row[c])
-            for n, c in columns.items()
-        }
+def _patient(path: Path, row: Row) -> Patient:
+    def cells(names: Iterable[str], when: str) -> dict[str, float | None]:
+        return {n: row.values[f"{n}_{when}_fluid_avg"] for n in names}
 
-    before, after = cells(list(RANGES), "pre"), cells([*PREDICTED.values()], "post")
-    found = Patient(row["id"], line, before, after)
+    before, after = cells(RANGES, "pre"), cells(PREDICTED.values(), "post")
+    found = Patient(row.id, row.line, before, after)
     if complete(found):
         _check_body(path, found)
     return found
@@ -106,10 +104,28 @@ def read(file: str | Path) -> list[Patient]:
     Raises ``ValueError`` naming file, line and column for what is wrong in it, and
     ``FileNotFoundError`` where there is no such file.
     """
+    return _read(Path(file))[0]
+
+
+def cohort(file: str | Path) -> tuple[list[Patient], LeftOut]:
+    """The patients that can be calibrated, and the rows left out with their reasons.
+
+    Raises as ``read``, and where none is left.
+    """
     path = Path(file)
-    patients = [_patient(path, *numbered) for numbered in table.rows(path, _columns())]
+    patients, left_out = _read(path)
+    for patient in patients:
+        missing = [name for name in NEEDED if patient.before[name] is None]
+        if missing:
+            left_out.add(f"{missing[0]}_pre_fluid_avg is missing", patient.line)
+    return [patient for patient in patients if complete(patient)], left_out
+
+
+def _read(path: Path) -> tuple[list[Patient], LeftOut]:
+    found = table.read(path, _columns())
+    patients = [_patient(path, row) for row in found.rows]
     _check_ids(path, patients)
-    return patients
+    return patients, found.left_out
 
 
 def _check_ids(path: Path, patients: list[Patient]) -> None:

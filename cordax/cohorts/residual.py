@@ -7,7 +7,7 @@ challenges those after the fluid as well.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ from calibration.problems.problem import Prediction, Problem, residuals
 from cordax.cohorts import fluid_challenge as fluid_twin
 from cordax.cohorts import fluid_table
 from cordax.cohorts.fluid_challenge import BOLUS
+from cordax.cohorts.table import LeftOut
 from cordax.progress import Progress
 from cordax.records import examine
-from cordax.records.record import Record
+from cordax.records.record import Record, RecordError
 from cordax.twins import prepare as build
 from learned.blocks.ranges import Range
 from learned.storage import file as learned_file
@@ -74,6 +75,7 @@ class Cohort:
     ids: tuple[str, ...]
     fits: list[Fit]
     response: Response | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     @property
     def problems(self) -> list[Problem]:
@@ -98,7 +100,7 @@ def read(path: Path, *, seed: int, progress: Progress) -> Cohort:
             f"{path} holds no patient record (*.toml). Make one: cordax record new "
             f"{path}/anna.toml"
         )
-    records = [examine.read(file) for file in files]
+    records, left_out = _records(files)
     ids = tuple(r.id for r in records)
     twice = {name for name in ids if ids.count(name) > 1}
     if twice:
@@ -106,15 +108,31 @@ def read(path: Path, *, seed: int, progress: Progress) -> Cohort:
             f"{path}: two records have the id {min(twice)!r}; a patient must not be "
             "both learned from and held out. Give each record its own id."
         )
-    _require_enough(path, len(records))
-    return Cohort(ids, _fitted(records, seed, progress))
+    _require_enough(path, len(records), left_out)
+    return Cohort(ids, _fitted(records, seed, progress), None, left_out)
 
 
-def _require_enough(path: Path, patients: int) -> None:
+def _records(files: list[Path]) -> tuple[list[Record], LeftOut]:
+    """The records that can be used; the others are left out with what is wrong."""
+    records, left_out = [], LeftOut(len(files), "records")
+    for file in files:
+        try:
+            records.append(examine.read(file))
+        except RecordError as error:
+            left_out.add(error.problems[0].message, file.name)
+    return records, left_out
+
+
+def _require_enough(path: Path, patients: int, left_out: LeftOut) -> None:
     if patients < FEWEST:
         raise ValueError(
-            f"{path} holds {patients} patients: {FEWEST} or more are wanted, to learn "
-            "from some and be judged on others."
+            " ".join(
+                [
+                    f"{path} holds {patients} patients: {FEWEST} or more are wanted, "
+                    "to learn from some and be judged on others.",
+                    *left_out.words(),
+                ]
+            )
         )
 
 
@@ -125,8 +143,8 @@ def _challenged(path: Path, progress: Progress) -> Cohort:
             f"{path} is neither a folder of patient records (*.toml) nor a table of "
             "fluid challenges (*.csv). A record is made by: cordax record new anna.toml"
         )
-    patients = [p for p in fluid_table.read(path) if fluid_table.complete(p)]
-    _require_enough(path, len(patients))
+    patients, left_out = fluid_table.cohort(path)
+    _require_enough(path, len(patients), left_out)
     priors = fluid_twin.frozen_priors()
     fits = fluid_twin.calibrate(patients, priors, progress)
     change, sd = [], []
@@ -140,7 +158,7 @@ def _challenged(path: Path, progress: Progress) -> Cohort:
     n = len(patients)
     doses = jax.tree.map(lambda x: jnp.broadcast_to(x, (n,)), dose)
     response = Response(jnp.asarray(change), jnp.asarray(sd), doses)
-    return Cohort(tuple(p.id for p in patients), fits, response)
+    return Cohort(tuple(p.id for p in patients), fits, response, left_out)
 
 
 def _fitted(records: list[Record], seed: int, progress: Progress) -> list[Fit]:

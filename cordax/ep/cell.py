@@ -54,20 +54,27 @@ def measure(
     return told
 
 
+def pictures(path: str | Path, restitution: bool) -> list[Path]:
+    """The files that ``draw`` writes."""
+    target = Path(path)
+    other = target.with_stem(target.stem + "-restitution")
+    return [target, other] if restitution else [target]
+
+
 def draw(found: dict[str, Any], path: str | Path) -> list[Path]:
     """The action potential, and beside it in NAME-restitution the restitution."""
     from cordax.reports.figures import electrophysiology as plot_ep
 
-    target = Path(path)
+    target, *others = pictures(path, "restitution" in found)
     title = " ".join(part for part in (found["cell"], found["layer"]) if part)
     trace = found["trace"]
     plot_ep.action_potentials(
         trace["t_ms"], {title: trace["v_mv"]}, target,
         title=f"{title}, {found['bcl_ms']:g} ms",
     )  # fmt: skip
-    if "restitution" not in found:
+    if not others:
         return [target]
-    other = target.with_stem(target.stem + "-restitution")
+    other = others[0]
     curve = found["restitution"]
     known = np.isfinite(curve["diastolic_ms"]) & np.isfinite(curve["apd90_ms"])
     pairs = curve["diastolic_ms"][known], curve["apd90_ms"][known]

@@ -12,7 +12,7 @@ import numpy as np
 
 from cordax.ep import report, view
 from cordax.ep.run import Outcome
-from cordax.ep.settings import SCHEMA, stored
+from cordax.ep.settings import KIND, SCHEMA, stored
 from cordax.ep.surface import Surface, coarser, surface
 from cordax.progress import Progress, silent
 from cordax.reports.figures import electrophysiology as plot_ep
@@ -50,7 +50,7 @@ def write(
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "command": command,
     }
-    with replacing_folder(folder, force=force) as inside:
+    with replacing_folder(folder, KIND, force=force) as inside:
         progress("writing results", 0.0)
         mesh_files.write(_mesh(outcome), inside / f"activation.{fields}")
         if outcome.probes:

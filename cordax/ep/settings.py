@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 SCHEMA = 1
+KIND = "run of tissue"  # of folder
 Triple = tuple[float, float, float]
 
 #: Velocities (m/s) along fibre, sheet and normal where none are wanted: the reference

@@ -1,28 +1,24 @@
-"""Waveforms from a CSV file: reading, checking, and the mean beat.
+"""Signals of a text table: checking them, and the mean beat.
 
 Nothing is repaired: a gap, a blank cell or an irregular clock is reported with its
 line, and the user says which stretch to use (`from_s`, `to_s`).
 """
 
-import csv
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from calibration.observations.kinds import UNITS
+from cordax.records.formats import delimited
+from cordax.records.formats.delimited import TableError
 
 BEAT_POINTS = 64  # of a mean beat: resolves the dicrotic notch at 60 bpm to 16 ms
 _SHORTEST, _LONGEST = 0.24, 2.4  # of a heart period in s: 250 to 25 per minute
 
 
-class WaveformError(ValueError):
-    """What is wrong with a file of waveforms: a sentence, what to do, and its line."""
-
-    def __init__(self, message: str, fix: str, line: int | None = None):
-        super().__init__(message)
-        self.message, self.fix, self.line = message, fix, line
+class WaveformError(TableError):
+    """What is wrong with a waveform: a sentence, what to do, and its line."""
 
 
 @dataclass(frozen=True)
@@ -43,99 +39,119 @@ class Beats:
 
 def read_columns(path: Path, names: list[str]) -> tuple[np.ndarray, list[np.ndarray]]:
     """Line numbers and the named columns of a CSV file; an empty cell is NaN."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file))
-    except OSError as error:
-        raise WaveformError(
-            f"{path} cannot be read: {error.strerror}",
-            f"Put the file beside the record, or correct file = {path.name!r}.",
-        ) from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise WaveformError(
-            f"{path.name} is not a CSV text file ({error})", "Save it as CSV, UTF-8."
-        ) from None
-    header = [cell.strip() for cell in rows[0]] if rows else []
-    missing = [name for name in names if name not in header]
-    if missing:
-        raise WaveformError(
-            f"{path.name} has no column {missing[0]!r}; it has "
-            f"{', '.join(map(repr, header)) or 'no line at all'}",
-            "Type one of these names, separated in the file by commas.",
-            1,
-        )
-    return _numbers(path, rows, [header.index(name) for name in names], names)
+    table = delimited.read(path)
+    return table.lines, [table.numbers(table.find(name)) for name in names]
 
 
-def _numbers(path, rows, columns, names):
-    lines, values = [], [[] for _ in columns]
-    for line, row in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in row):
-            continue
-        lines.append(line)
-        for out, column, name in zip(values, columns, names, strict=True):
-            cell = row[column].strip() if column < len(row) else ""
-            number = _number(cell)
-            if number is None:
-                raise WaveformError(
-                    f"{path.name}, line {line}: {name} = {cell!r} is not a number",
-                    "Use a point for decimals and commas between columns.",
-                    line,
-                )
-            out.append(number)
-    return np.array(lines), [np.array(column) for column in values]
+def stretch(t: np.ndarray, bad: np.ndarray) -> str:
+    """The lines to type for the longest stretch without bad samples."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[1], bad.astype(int), [1]])))
+    starts, ends = edges[::2], edges[1::2] - 1
+    if not starts.size or (ends - starts).max() < 16:
+        return "No stretch is long enough for a beat: choose another column or file."
+    best = int(np.argmax(ends - starts))
+    first, last = t[starts[best]], t[ends[best]]
+    return (
+        f"Type from_s = {first:.10g} and to_s = {last:.10g}, the longest such stretch."
+    )
 
 
-def _number(cell: str) -> float | None:
-    if cell == "" or cell.lower() in {"nan", "na", "null"}:
-        return math.nan
-    try:
-        return float(cell)
-    except ValueError:
-        return None
-
-
-def check_finite(name: str, column: str, lines: np.ndarray, v: np.ndarray) -> None:
+def check_finite(
+    name: str, column: str, lines: np.ndarray, t: np.ndarray, v: np.ndarray
+) -> None:
     """Raises at the first missing value."""
-    bad = lines[~np.isfinite(v)]
+    missing = ~np.isfinite(v)
+    bad = lines[missing]
     if bad.size:
+        known = np.isfinite(t)
+        longest = stretch(t[known], missing[known])
         raise WaveformError(
             f"{name}, line {bad[0]}: {column} is missing or NaN "
             f"({bad.size} such cells, the last in line {bad[-1]})",
-            "Choose a stretch without gaps (from_s, to_s); gaps are never filled "
-            "silently.",
+            f"Gaps are never filled. {longest}",
             int(bad[0]),
         )
 
 
-def check_clock(name: str, lines: np.ndarray, t: np.ndarray, hz: float | None) -> None:
-    """Raises where the times do not increase evenly, or not at the stated rate."""
+def even_clock(
+    name: str, lines: np.ndarray, t: np.ndarray, hz: float | None, printed: float
+) -> np.ndarray:
+    """The times, checked: they increase evenly, and at the stated rate.
+
+    ``printed`` is the step (s) in which they were written. Times that lie within it of
+    an even clock are rounded ones, and the even clock is returned (360 Hz in ms).
+
+    **Raises** WaveformError where they are not even.
+    """
     if t.size < 16:
         raise WaveformError(
             f"{name} holds {t.size} samples; a beat needs at least 16",
             "Sample faster, or give numbers instead of a waveform.",
         )
+    place = np.arange(t.size)
+    if hz is not None and printed > 2.0 / hz:
+        # times of whole seconds: only the rate tells more
+        if np.ptp(t - place / hz) <= 1.02 * printed:
+            return t[0] + place / hz
+    elif _is_rounded(t, printed):
+        step, start = np.polyfit(place, t, 1)
+        _check_rate(name, float(step), hz)
+        return start + step * place
+    _check_steps(name, lines, t, printed)
+    _check_rate(name, float(np.median(np.diff(t))), hz)
+    return t
+
+
+def _is_rounded(t: np.ndarray, printed: float) -> bool:
+    """Whether an even clock, printed in such steps, gives these uneven times."""
+    steps = np.diff(t)
+    usual = float(np.median(steps))
+    odd = np.mean(np.abs(steps - usual) > 0.2 * usual)
+    if odd < 0.02 or not 0 < printed <= 2.0 * usual:
+        return False  # a few odd steps among even ones are gaps
+    place = np.arange(t.size)
+    off = t - np.polyval(np.polyfit(place, t, 1), place)
+    return bool(np.ptp(off) <= 1.05 * printed)
+
+
+def _check_steps(name: str, lines: np.ndarray, t: np.ndarray, printed: float) -> None:
     step = np.diff(t)
     usual = float(np.median(step))
-    if usual <= 0 or np.any(step <= 0):
-        at = int(np.argmax(step <= 0))
+    if usual > 0 and np.all(step > 0):
+        return _check_evenness(name, lines, t, step, usual)
+    at = int(np.argmax(step <= 0))
+    per = int(np.median(np.diff(np.flatnonzero(step > 0)))) if (step > 0).any() else 0
+    if per > 1 and printed >= 0.1 and not (step < 0).any():
         raise WaveformError(
-            f"{name}, line {lines[at + 1]}: time goes from {t[at]:g} to "
-            f"{t[at + 1]:g} s; it must increase",
-            "Sort the lines by time and remove repeated ones.",
+            f"{name}, line {lines[at + 1]}: times are written in steps of {printed:g} "
+            f"s, {per} samples in each",
+            f"Type the rate of the samples: sampling_hz = {per / printed:g}.",
             int(lines[at + 1]),
         )
+    raise WaveformError(
+        f"{name}, line {lines[at + 1]}: time goes from {t[at]:g} to "
+        f"{t[at + 1]:g} s; it must increase",
+        "Sort the lines by time and remove repeated ones.",
+        int(lines[at + 1]),
+    )
+
+
+def _check_rate(name: str, usual: float, hz: float | None) -> None:
     if usual > 0.1:
         guess = (
-            f"The times look like milliseconds: divide them by 1000 "
-            f"({usual:g} ms = {1000 / usual:.0f} Hz)."
+            f"The times look like milliseconds ({usual:g} ms = {1000 / usual:.0f} Hz): "
+            'type time_unit = "ms".'
             if usual / 1000 <= 0.1
             else "Give a waveform of at least 10 samples a second."
         )
         raise WaveformError(
             f"{name}: one sample every {usual:g} s; a beat needs 0.001 to 0.1 s", guess
         )
-    _check_evenness(name, lines, t, step, usual)
+    if usual < 1e-4:
+        raise WaveformError(
+            f"{name}: one sample every {usual:.3g} s; a beat needs 0.0001 to 0.1 s",
+            'Type time_unit = "s" if the times are seconds, or correct the times.',
+        )
     if hz is not None and abs(1 / usual / hz - 1) > 0.02:
         raise WaveformError(
             f"{name}: sampling_hz = {hz:g}, but the times give {1 / usual:.4g} Hz",
@@ -145,13 +161,14 @@ def check_clock(name: str, lines: np.ndarray, t: np.ndarray, hz: float | None) -
 
 def _check_evenness(name, lines, t, step, usual):
     # A printed time is rounded: a fifth of a step is rounding, half a step is a gap.
-    if np.mean(np.abs(step / usual - 1) > 0.2) > 0.02:
+    at = int(np.argmax(step))
+    few = np.mean(step > 1.5 * usual) < 0.01
+    if not few and np.mean(np.abs(step / usual - 1) > 0.2) > 0.02:
         raise WaveformError(
             f"{name}: the samples are not evenly spaced ({step.min():.3g} to "
             f"{step.max():.3g} s)",
             "Resample the file to a fixed rate.",
         )
-    at = int(np.argmax(step))
     if step[at] > 1.5 * usual:
         raise WaveformError(
             f"{name}, line {lines[at + 1]}: a gap of {step[at]:.3g} s at "
@@ -162,7 +179,9 @@ def _check_evenness(name, lines, t, step, usual):
         )
 
 
-def check_values(name: str, column: str, values: np.ndarray, bounds, unit: str) -> None:
+def check_values(
+    name: str, column: str, t: np.ndarray, values: np.ndarray, bounds, unit: str
+) -> None:
     """Raises where a waveform is flat or leaves what is possible for its signal."""
     low, high = bounds
     least, most = float(values.min()), float(values.max())
@@ -173,13 +192,14 @@ def check_values(name: str, column: str, values: np.ndarray, bounds, unit: str) 
         )
     if low <= least and most <= high:
         return
-    fix = "Choose a stretch without flushes and disconnections (from_s, to_s)."
+    outside = (values < low) | (values > high)
+    fix = "Choose a stretch without flushes and disconnections. " + stretch(t, outside)
     for suffix, factor in UNITS[unit].items():
         if factor != 1.0 and low <= least * factor and most * factor <= high:
             fix = f"The values look like {suffix}: type unit = {suffix!r}."
     raise WaveformError(
         f"{name}: {column} runs from {least:g} to {most:g} {unit}; expected within "
-        f"{low:g} to {high:g} {unit}",
+        f"{low:g} to {high:g} {unit} (not so {outside.sum()} of {values.size} samples)",
         fix,
     )
 

@@ -4,11 +4,15 @@ Made from the table of kinds, so that it never lacks one; every optional line is
 commented out, and the file as written is a complete record.
 """
 
+import re
+from pathlib import Path
+
 from calibration.observations.kinds import KINDS, METHODS
 from cordax.records.keys import SITES, default_suffix
 from cordax.records.record import CONDITIONS
 from cordax.records.waveform_tables import SIGNALS
 
+_ID = re.compile(r'^id = "(.*)"$', re.MULTILINE)
 _HEAD = """\
 # A patient record for cordax: one patient, one state (supine, at rest).
 #
@@ -46,12 +50,14 @@ _SD = """\
 """
 
 _WAVEFORM = """
-# A waveform: a CSV file with a header line, times in seconds, evenly sampled, without
-# gaps. One beat or many; many are averaged, keeping signals of one file aligned.
+# A waveform: a text table (CSV, tabs, LabChart, rdsamp) with names in its first line,
+# evenly sampled, without gaps. One beat or many; many are averaged, keeping signals of
+# one file aligned.
 # Its numbers above stay what is fitted unless role = "likelihood" here.
 # [[waveform]]
 # file = "beat.csv" # beside this record
-# time_column = "time_s"
+# time_column = "time_s" # found by its name where it is left out
+# time_unit = "s" # or ms, us, ns, min, days, where the name does not say it
 # column = "abp_mmhg" # its ending is the unit, else: unit = "mmHg"
 # signal = "arterial_pressure" # {signals}
 # site = "radial" # for arterial pressure
@@ -90,6 +96,13 @@ _EXAMPLE = {
     "systemic_resistance": 17,
 }
 _USED = ("heart_rate", "systolic_pressure", "diastolic_pressure")
+
+
+def is_unfilled(path: Path) -> bool:
+    """Whether a file is a record as ``template`` gave it, with nothing filled in."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    found = _ID.search(text)
+    return found is not None and text == template(f"{found.group(1)}.toml")
 
 
 def template(name: str = "patient.toml") -> str:

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibration.observations.kinds import UNITS
+from cordax.records import artefacts
 from cordax.records import signals as wf
+from cordax.records.formats import delimited
+from cordax.records.formats.clock import SECONDS, times
+from cordax.records.formats.delimited import TableError
 from cordax.records.keys import SITES
 from cordax.records.record import Measurement, Waveform
+from cordax.records.signal_units import require_likely, unit_of
 
 if TYPE_CHECKING:
     from cordax.records.reader import Reader
@@ -56,6 +60,7 @@ _REQUIRED = ("file", "column", "signal")
 _KEYS = (
     *_REQUIRED,
     "time_column",
+    "time_unit",
     "site",
     "unit",
     "sampling_hz",
@@ -80,8 +85,8 @@ def read_waveforms(
         if not _keys_are_right(reader, where, table):
             continue
         try:
-            loaded.append((where, table, *_load(reader.path.parent, table)))
-        except wf.WaveformError as error:
+            loaded.append((where, table, *_load(reader.path.parent, table, numbers)))
+        except TableError as error:
             _say(reader, where, error)
     rate = numbers["heart_rate"].value if "heart_rate" in numbers else None
     done, shared = [], {}
@@ -91,12 +96,12 @@ def read_waveforms(
     ):
         try:
             done.append(_wave(reader, where, table, unit, t, value, rate, shared))
-        except wf.WaveformError as error:
+        except TableError as error:
             _say(reader, where, error)
     return sorted(done, key=lambda wave: wave.line or 0)
 
 
-def _say(reader: "Reader", where: str, error: wf.WaveformError) -> None:
+def _say(reader: "Reader", where: str, error: TableError) -> None:
     reader.say(where, "file", error.message, error.fix)
 
 
@@ -120,6 +125,7 @@ def _keys_are_right(reader: "Reader", where: str, table: dict[str, Any]) -> bool
         "signal": tuple(SIGNALS),
         "site": SITES,
         "role": ("likelihood", "check"),
+        "time_unit": tuple(SECONDS),
     }
     for key, values in allowed.items():
         if isinstance(table.get(key), str) and table[key] not in values:
@@ -139,48 +145,37 @@ def _keys_are_right(reader: "Reader", where: str, table: dict[str, Any]) -> bool
     return len(reader.found) == before
 
 
-def _load(folder: Path, table: dict[str, Any]):
-    unit, factor = _unit(table)
-    clock = table.get("time_column", "time_s")
-    path = folder / table["file"]
-    lines, (t, value) = wf.read_columns(path, [clock, table["column"]])
+def _load(
+    folder: Path, table: dict[str, Any], numbers: dict[str, Measurement]
+) -> tuple[str, np.ndarray, np.ndarray]:
+    """Unit, times and values of one signal, within from_s and to_s, checked."""
+    found = delimited.read(folder / table["file"])
+    name, place = found.name, found.find(table["column"])
+    unit, factor = unit_of(table, SIGNALS[table["signal"]][0], found.units[place])
+    hz = float(table["sampling_hz"]) if "sampling_hz" in table else None
+    clock = times(found, table.get("time_column"), table.get("time_unit"), hz)
+    value = found.numbers(place) * factor
+    lines, t = found.lines, clock.t
     inside = np.ones(t.size, dtype=bool)
     if "from_s" in table or "to_s" in table:
         low, high = table.get("from_s", -math.inf), table.get("to_s", math.inf)
         inside = (t >= low) & (t <= high)
     if not inside.any():
         raise wf.WaveformError(
-            f"{path.name} has no line between from_s and to_s"
+            f"{name} has no line between from_s and to_s: it runs from {t.min():.4g} "
+            f"to {t.max():.4g} s"
             if t.size
-            else f"{path.name} has no line of data",
+            else f"{name} has no line of data",
             "Widen from_s and to_s." if t.size else "Export the data again.",
         )
-    lines, t, value = lines[inside], t[inside], value[inside] * factor
-    wf.check_finite(path.name, clock, lines, t)
-    wf.check_finite(path.name, table["column"], lines, value)
-    stated = float(table["sampling_hz"]) if "sampling_hz" in table else None
-    wf.check_clock(path.name, lines, t, stated)
+    lines, t, value = lines[inside], t[inside], value[inside]
+    wf.check_finite(name, clock.column, lines, t, t)
+    wf.check_finite(name, table["column"], lines, t, value)
+    t = wf.even_clock(name, lines, t, hz, clock.step)
     bounds = SIGNALS[table["signal"]][1]
-    wf.check_values(path.name, table["column"], value, bounds, unit)
+    wf.check_values(name, table["column"], t, value, bounds, unit)
+    require_likely(name, table["signal"], table["column"], value, numbers)
     return unit, t, value
-
-
-def _unit(table: dict[str, Any]) -> tuple[str, float]:
-    unit = SIGNALS[table["signal"]][0]
-    suffixes = UNITS[unit]
-    typed = str(table.get("unit", "")).lower()
-    if not typed:
-        ends = [s for s in suffixes if table["column"].lower().endswith(f"_{s}")]
-        typed = max(ends, key=len, default="")
-    if typed not in suffixes:
-        raise wf.WaveformError(
-            f"the unit of column {table['column']!r} is "
-            + (
-                f"{typed!r}, not one of {', '.join(suffixes)}" if typed else "not known"
-            ),
-            f'Type unit = "{next(iter(suffixes))}".',
-        )
-    return unit, suffixes[typed]
 
 
 def _wave(reader, where, table, unit, t, value, rate, shared) -> Waveform:
@@ -191,9 +186,7 @@ def _wave(reader, where, table, unit, t, value, rate, shared) -> Waveform:
         beat_t = beat_t / beat_t.size
         beat = np.interp(beat_t, t - t[0], value, period=period)
     else:
-        found = shared.get(table["file"]) or wf.find_beats(t, value)
-        if signal == "arterial_pressure":
-            found = shared[table["file"]] = wf.from_the_foot(found, t, value)
+        found = _beats(reader, where, table, t, value, rate, shared)
         beat_t, beat = wf.mean_beat(t, value, found)
         period, beats = found.period, int(found.kept.sum())
         left_out = int(found.kept.size - beats)
@@ -219,6 +212,27 @@ def _wave(reader, where, table, unit, t, value, rate, shared) -> Waveform:
     )
 
 
+def _beats(reader, where, table, t, value, rate, shared) -> wf.Beats:
+    """The beats of a signal: those of its file's arterial pressure, where there is."""
+    signal, name = table["signal"], table["file"]
+    bad = artefacts.spikes(t, value)
+    clean = artefacts.without_spikes(value, bad)
+    found = shared.get(name)
+    if found is None:
+        found = wf.find_beats(t, clean)
+        arterial = signal == "arterial_pressure"
+        artefacts.require_one_pulse(name, found, t, clean, rate, arterial=arterial)
+        if arterial:
+            found = shared[name] = wf.from_the_foot(found, t, clean)
+    artefacts.require_level(name, found, t, clean)
+
+    def warn(message: str, fix: str) -> None:
+        reader.say(where, "file", message, fix, "warning")
+
+    label = f"{name}, {table['column']}"
+    return artefacts.leave_out(label, found, t, value, bad, warn)
+
+
 def _is_single(table: dict[str, Any], t: np.ndarray, rate: float | None) -> bool:
     if "single_beat" in table:
         return bool(table["single_beat"])
@@ -231,6 +245,14 @@ def _check_rate(table: dict[str, Any], period: float, rate: float | None) -> Non
     if rate is None or abs(period * rate / 60.0 - 1) <= 0.2:
         return
     seen = 60.0 / period
+    if abs(seen / rate - 0.5) < 0.05:
+        raise wf.WaveformError(
+            f"{table['file']}: its beats last {period:.3g} s, half as many as "
+            f"heart_rate {rate:g} per minute: every second beat gives no pulse "
+            "(bigeminy), or the times run half as fast as they should",
+            "With bigeminy leave the waveform out and type numbers; else check the "
+            "sampling rate of the time column.",
+        )
     raise wf.WaveformError(
         f"{table['file']}: its beats last {period:.3g} s, {seen:.4g} per minute, but "
         f"heart_rate is {rate:g} per minute: the times run {seen / rate:.3g} times "

@@ -11,6 +11,8 @@ import numpy as np
 from cordax.reports.data import ReportData
 from physio.files import replacing_folder
 
+KIND = "set of tables"  # of folder
+
 
 def write_csv(
     folder: Path, data: ReportData, draws: dict[str, Any], force: bool = False
@@ -23,7 +25,7 @@ def write_csv(
         "draws.csv": _draws(draws),
     }
     counts = {}
-    with replacing_folder(folder, force=force) as temporary:
+    with replacing_folder(folder, KIND, force=force) as temporary:
         for name, rows in tables.items():
             counts[name] = len(rows) - 1
             (temporary / name).write_text(_text(rows), encoding="utf-8", newline="")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from cordax.reports import residual_section, sections
 from cordax.reports.data import ReportData
 from cordax.reports.html import escape
-from physio.files import write_atomic
+from physio.files import bears_mark, file_mark, write_atomic
 
 
 class Section(NamedTuple):
@@ -39,6 +39,9 @@ SECTIONS = (
     Section("origin", "Origin", sections.origin),
 )
 
+REPORT = "report.html"  # in a twin's folder
+KIND = "report"  # of file
+
 INTENDED_USE = (
     "For research and education. cordax is not a medical device: nothing in this "
     "report may guide the diagnosis or treatment of a patient."
@@ -50,6 +53,11 @@ def write(data: ReportData, path: str | Path, more: Sequence[Section] = ()) -> P
     target = Path(path)
     write_atomic(target, render(data, more))
     return target
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is a report that ``write`` made."""
+    return bears_mark(path, KIND)
 
 
 def render(data: ReportData, more: Sequence[Section] = ()) -> str:
@@ -70,6 +78,7 @@ def render(data: ReportData, more: Sequence[Section] = ()) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light">'
+        f'<meta name="generator" content="{file_mark(KIND)}">'
         '<link rel="icon" href="data:,">'
         f"<title>{escape(data.title)} - cordax</title><style>{css}</style></head><body>"
         f'<p class="use" role="note"><b>Research use only.</b> {INTENDED_USE}</p>'

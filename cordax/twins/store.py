@@ -12,7 +12,8 @@ numpy arrays. These keys are required; any other may stand beside them:
 
 Arrays go to HDF5 under the path of their keys, everything else to JSON, whose floats
 are exact. Nothing is pickled. A folder appears whole or not at all, and `twin.json`
-carries the schema version and the digest of the arrays that belong to it.
+carries the schema version and one digest of every part, the arrays included: a
+measurement or a seed edited by hand is noticed, and named.
 """
 
 import hashlib
@@ -26,15 +27,18 @@ import numpy as np
 
 from physio.files import replacing, replacing_folder
 
-SCHEMA = 1
+SCHEMA = 2
 FORMAT = "cordax-twin"
+KIND = "twin"  # of folder
 _JSON, _ARRAYS = "twin.json", "arrays.h5"
 _REQUIRED = ("model", "record", "draws", "seed", "versions")
 #: Where a number that is not finite means a broken fit, not an absent value.
 _FINITE = ("model", "draws")
 
 #: From each schema version ever released to the next one; each has a test.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda payload: payload,  # only the digests are new
+}
 
 
 class StoreError(ValueError):
@@ -58,15 +62,12 @@ def save(
     _check(payload, Path(folder))
     arrays: dict[str, np.ndarray] = {}
     plain = _split(payload, (), arrays)
-    with replacing_folder(folder, force=force) as temporary:
+    with replacing_folder(folder, KIND, force=force) as temporary:
         with h5py.File(temporary / _ARRAYS, "w") as file:
             for name, array in arrays.items():
                 file.create_dataset(name, data=array, track_times=False)
-        head = {
-            "format": FORMAT,
-            "schema": SCHEMA,
-            "arrays_sha256": _digest(temporary / _ARRAYS),
-        }
+        digests = _digests(plain, temporary / _ARRAYS)
+        head = {"format": FORMAT, "schema": SCHEMA, "sha256": digests}
         text = json.dumps(head | plain, indent=1, allow_nan=False, ensure_ascii=False)
         (temporary / _JSON).write_text(text + "\n", encoding="utf-8")
         if more is not None:
@@ -84,9 +85,9 @@ def load(folder: str | Path) -> dict[str, Any]:
     folder = Path(folder)
     plain = _read_json(folder)
     path = folder / _ARRAYS
-    if not path.is_file() or _digest(path) != plain.pop("arrays_sha256", None):
-        why = "does not belong to its twin.json" if path.is_file() else "is missing"
-        raise StoreError(_damaged(folder, f"{_ARRAYS} {why}"))
+    if not path.is_file():
+        raise StoreError(_damaged(folder, f"{_ARRAYS} is missing"))
+    _require_unchanged(folder, plain, path)
     try:
         with h5py.File(path, "r") as file:
             payload = _join(plain, file)
@@ -168,8 +169,36 @@ def _damaged(folder: Path, why: str) -> str:
     )
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _digests(plain: dict[str, Any], arrays: Path) -> dict[str, str]:
+    """The sha256 of every part: of the JSON as it would be written, and of the file."""
+    found = {_ARRAYS: hashlib.sha256(arrays.read_bytes()).hexdigest()}
+    for key, part in plain.items():
+        text = json.dumps(part, sort_keys=True, ensure_ascii=True)
+        found[key] = hashlib.sha256(text.encode()).hexdigest()
+    return found
+
+
+def _require_unchanged(folder: Path, plain: dict[str, Any], arrays: Path) -> None:
+    """Takes the digests out of `plain`; StoreError naming what they do not fit."""
+    if plain["schema"] == 1:  # knew the digest of its arrays only
+        known: Any = {_ARRAYS: plain.pop("arrays_sha256", None)}
+    else:
+        known = plain.pop("sha256", None)
+    if not isinstance(known, dict):
+        raise StoreError(_damaged(folder, f"{_JSON} has lost its digests"))
+    parts = {k: v for k, v in plain.items() if k not in ("format", "schema")}
+    now = _digests(parts, arrays)
+    if now[_ARRAYS] != known.get(_ARRAYS):
+        raise StoreError(_damaged(folder, f"{_ARRAYS} does not belong to its {_JSON}"))
+    if plain["schema"] == 1:
+        return
+    changed = [k for k in {**known, **now} if known.get(k) != now.get(k)]
+    if changed:
+        raise StoreError(
+            f"{folder / _JSON} was changed after the fit: {', '.join(changed)}. What "
+            "it says is no longer what was calibrated. Correct the patient's record "
+            f"instead, and type: cordax fit PATIENT -o {folder} --force"
+        )
 
 
 def _check(payload: dict[str, Any], folder: Path) -> None:

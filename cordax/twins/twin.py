@@ -32,6 +32,7 @@ from learned.storage import file as learned_file
 from learned.storage import hybrid as storage
 from learned.storage.hybrid import Learned
 from learned.terms.residual import silenced
+from physio.files import note_file
 from physio.hemodynamics.control.baroreflex import LOOP_GAIN_AT_UNIT_GAIN
 from physio.parameters import parameters
 from physio.versions import versions
@@ -195,8 +196,9 @@ class Twin:
     def keep(self, folder: str | Path) -> None:
         """Add the what-ifs remembered to the twin's folder, for its report."""
         for k, found in enumerate(self.what_ifs):
-            path = Path(folder) / _ASKED / f"{k + 1:03d}.h5"
-            store.save_part(path, found.payload())
+            name = f"{_ASKED}/{k + 1:03d}.h5"
+            store.save_part(Path(folder) / name, found.payload())
+            note_file(folder, name)
 
     @classmethod
     def load(cls, folder: str | Path, model: Any = None) -> "Twin":

@@ -191,6 +191,15 @@ def _told(ranges: Range) -> dict[str, Any]:
     return {name: {"unit": u, "from": a, "to": b} for name, u, a, b in rows}
 
 
+def kind(path: str | Path) -> str | None:
+    """The class of the part that a file holds; None where it is no learned part."""
+    try:
+        header, _ = read_arrays(path)
+    except (LearnedError, OSError):
+        return None
+    return header.get("kind") if header.get("format") == FORMAT else None
+
+
 def load(path: str | Path, classes: Mapping[str, type] | None = None) -> Learned:
     """Read a learned part.
 

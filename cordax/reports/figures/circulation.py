@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from physio.files import file_mark
+
 if TYPE_CHECKING:
     from cordax.reports.data import LoopPanel, ReportData, WaveformPanel
 
+KIND = "figure"  # of file
 INK, TEAL, RED, GREY = "#1c2733", "#0a7286", "#c2453a", "#8b97a3"
 _DRAWS = 25  # thin lines of a loop: more only darken the page
 
@@ -32,6 +35,11 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, selectable, in the page's font
     "legend.frameon": False,
 }
+
+
+def made_by(file_format: str) -> dict[str, str]:
+    """Metadata by which a picture of ours is known again: PNG, SVG and PDF."""
+    return {"Software" if file_format == "png" else "Creator": file_mark(KIND)}
 
 
 def waveform_svg(panel: "WaveformPanel", key: str) -> str:
@@ -69,7 +77,7 @@ def overview(data: "ReportData", path: str | Path, *, dpi: int = 150) -> Path:
             axes.set_title(panel.title, fontsize=10, loc="left", color=INK)
         with replacing(target) as temporary:
             kind = target.suffix.lstrip(".") or "png"
-            figure.savefig(temporary, format=kind, dpi=dpi)
+            figure.savefig(temporary, format=kind, dpi=dpi, metadata=made_by(kind))
     return target
 
 
@@ -102,7 +110,7 @@ def beat_figure(beat: Any, path: str | Path, *, dpi: int = 150) -> Path:
         axes[2].legend(loc="upper right")
         with replacing(target) as temporary:
             kind = target.suffix[1:] or "png"
-            figure.savefig(temporary, format=kind, dpi=dpi)
+            figure.savefig(temporary, format=kind, dpi=dpi, metadata=made_by(kind))
     return target
 
 

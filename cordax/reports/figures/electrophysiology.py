@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from cordax.reports.figures.circulation import _STYLE, GREY, INK, RED, TEAL, _figure
+from cordax.reports.figures.circulation import (
+    _STYLE,
+    GREY,
+    INK,
+    RED,
+    TEAL,
+    _figure,
+    made_by,
+)
 from physio.electrophysiology.signals.ecg import LEADS
 from physio.electrophysiology.signals.rotors import Tip, grid_loops
 from physio.units import MS_PER_S
@@ -240,7 +248,7 @@ def _picture(path: str | Path, size: tuple[float, float], dpi: int) -> Any:
         yield figure
         with replacing(target) as temporary:
             kind = target.suffix.lstrip(".") or "png"
-            figure.savefig(temporary, format=kind, dpi=dpi)
+            figure.savefig(temporary, format=kind, dpi=dpi, metadata=made_by(kind))
 
 
 def _paper(axes: Any, width: float, height: float) -> None:

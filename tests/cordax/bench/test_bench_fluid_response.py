@@ -1,6 +1,7 @@
 """The prediction of the response to fluid: what it may see, and what it refuses."""
 
 import json
+import re
 from functools import partial
 
 import numpy as np
@@ -188,6 +189,7 @@ def test_keys_of_the_json_are_exact(file, quick, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # outside the checkout
     assert run(["bench", "fluid-response", str(file(table())), "--json"]) == DONE
     found = json.loads(capsys.readouterr().out)
+    assert found.pop("table") == {"rows": 3, "left_out": 0, "reasons": []}
     assert set(found) == {"map", "sv", "cvp"}
     assert all(set(score) == KEYS for score in found.values())
     assert [found[q]["n"] for q in ("map", "sv", "cvp")] == [3, 3, 2]
@@ -215,16 +217,17 @@ def test_the_table_says_what_was_assumed(file, quick, capsys):
 BAD = {
     "a column is missing": (lambda t: t.replace("CVP_pre", "XVP_pre"), "CVP_pre"),
     "text": (lambda t: t.replace("70,36", "seventy,36"), "'seventy' is not a number"),
-    "not a number": (lambda t: t.replace("70,36", "nan,36"), "line 2, column SV_pre"),
+    "not a number": (lambda t: t.replace("70,36", "inf,36"), "line 2, column SV_pre"),
     "kPa": (lambda t: t.replace(",78,60", ",10.4,60"), "line 3, column MAP_pre"),
     "mL/min": (lambda t: t.replace("36,2.5", "36,2500"), "L/min/m2"),
     "no such body": (lambda t: t.replace("70,36", "70,100"), "give 0.7 m2"),
     "no such heart rate": (lambda t: t.replace("36,2.5", "36,10"), "277.8 /min"),
     "a cell too many": (lambda t: t.replace("76,74,11", "76,74,11,4"), "line 2"),
     "an id twice": (lambda t: t.replace("\nc,", "\na,"), "already on line 2"),
-    "no id": (lambda t: t.replace("\nc,", "\n,"), "line 4, column id"),
-    "nobody": (lambda t: t.splitlines()[0] + "\n", "no patient has SV"),
-    "nothing": (lambda t: "", "column id is missing"),
+    "a cell too few": (lambda t: t.replace("76,74,11", "76,74"), "line 2"),
+    "nobody": (lambda t: t.splitlines()[0] + "\n", "no row is left"),
+    "nobody whole": (lambda t: re.sub(r",2\.\d,", ",NA,", t), "no patient has SV"),
+    "nothing": (lambda t: "", "has no line"),
 }
 
 
@@ -234,6 +237,49 @@ def test_a_bad_file_is_refused(file, what):
     with pytest.raises(ValueError, match="fluid.csv") as error:
         fluid_table.read(file(spoil(table())))
     assert told in str(error.value)
+
+
+def spoilt():
+    """The invented patients, and what exports leave in such tables."""
+    lines = table().splitlines()
+    missing = ",70,36,2.5,,52,9,9.0,76,74,11"
+    return "\n".join(
+        [*lines, "d" + missing, missing, ",,,,,,,,,,", "e,-,36,2.5,70,52,9,9,76,74,11"]
+    )
+
+
+def test_rows_with_holes_are_left_out_with_their_reason(file):
+    patients, left_out = fluid_table.cohort(file(spoilt()))
+    assert [p.id for p in patients] == ["a", "b", "c"]
+    assert left_out.plain() == {
+        "rows": 6,
+        "left_out": 3,
+        "reasons": [
+            {"why": "id is missing", "where": [6]},
+            {"why": "MAP_pre_fluid_avg is missing", "where": [5]},
+            {"why": "SV_pre_fluid_avg is missing", "where": [8]},
+        ],
+    }
+    (said,) = left_out.words()
+    assert said.startswith("Left out: 3 of 6 rows: 1 for id is missing (line 6); ")
+
+
+@pytest.mark.parametrize(
+    "export",
+    [
+        lambda t: t.replace(",", "\t"),
+        lambda t: t.replace(".", "@").replace(",", ";").replace("@", ","),
+        lambda t: "\ufeff" + t.replace("\n", "\r\n"),
+        lambda t: "sep=,\n" + t,
+    ],
+)
+def test_other_exports_hold_the_same_patients(file, export):
+    text = export(table())
+    found = fluid_table.read(file(text))
+    plain = fluid_table.read(file(table()))
+    assert [(p.id, p.before, p.after) for p in found] == [
+        (p.id, p.before, p.after) for p in plain
+    ]
 
 
 def test_exit_codes(file, capsys):
@@ -249,7 +295,8 @@ def test_exit_codes(file, capsys):
 def test_a_patient_without_stroke_volume_is_left_out(file, quick):
     none = (("NA", 36, 2.5, 70, 52, 9, 9.0), (76, 74, 11))
     found = bench.details(file(table({**PATIENTS, "d": none})))
-    assert found["left_out"] == ["d"]
+    assert found["table"]["left_out"] == 1
+    assert found["table"]["reasons"][0]["where"] == [5]
     assert any("Left out" in line for line in found["assumptions"])
     assert found["scores"]["map"]["n"] == 3
 

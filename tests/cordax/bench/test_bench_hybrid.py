@@ -204,7 +204,7 @@ def without(column):
         (without("heart_rate"), "line 1: column heart_rate is missing"),
         (text(lines(("a",))), "2 patients with PPV_gam at two settings or more are"),
         (f"{HEADER}\na,6,17,4,4,70\nb,6,17,4,4,70\n", "no patient has PPV_gam at two"),
-        (HEADER + "\n", "the table has no line"),
+        (HEADER + "\n", "no row is left"),
     ],
 )
 def test_a_bad_table_is_refused_in_words(content, said, file, no_model, capsys, here):
@@ -212,13 +212,15 @@ def test_a_bad_table_is_refused_in_words(content, said, file, no_model, capsys, 
     assert said in json.loads(capsys.readouterr().out)["error"]
 
 
-def test_nan_is_refused_by_line_and_column(file, no_model, capsys, here):
+def test_nan_is_left_out_and_said(file, no_model, capsys, here):
     rows = text(lines()).splitlines()
     rows[2] = "a,4,17,nan,1,70"
     path = str(file("\n".join(rows) + "\n"))
-    assert run(["bench", "hybrid", path, "--json"]) == BAD_INPUT
-    said = json.loads(capsys.readouterr().out)["error"]
-    assert "line 3, column PPV_gam: 'nan' is not a measurement" in said
+    assert run(["bench", "hybrid", path, "--json"]) == DONE
+    found = json.loads(capsys.readouterr().out)
+    assert found["ppv"]["n"] == 53
+    reason = {"why": "PPV_gam is missing", "where": [3]}
+    assert found["table"] == {"rows": 54, "left_out": 1, "reasons": [reason]}
 
 
 def test_a_patient_of_one_setting_is_left_out(file, no_model, no_fit):

@@ -242,7 +242,9 @@ def test_a_missing_or_newer_twin_is_bad_input(capsys, here, twin):
     assert "cordax fit PATIENT -o none" in errors
     Twin("a").save("a")
     path = Path("a/twin.json")
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 9'))
+    path.write_text(
+        path.read_text().replace(f'"schema": {store.SCHEMA}', '"schema": 9')
+    )
     code, said, _ = call(capsys, "whatif", "a", "peep=5", "--json")
     assert code == 1
     assert "newer cordax" in json.loads(said)["error"]
@@ -365,6 +367,7 @@ def test_what_json_prints_is_json_and_nothing_else(
     from cordax.bench import fluid_response, hybrid, niederer, ventilation
     from cordax.cohorts import residual as learn
     from cordax.cohorts import surrogate as learn_surrogate
+    from cordax.cohorts.table import LeftOut
     from learned.storage import hybrid as storage
     from physio.electrophysiology.anatomy import shapes as hearts
     from physio.electrophysiology.mesh.formats import files as mesh_files
@@ -376,13 +379,16 @@ def test_what_json_prints_is_json_and_nothing_else(
     if name == "mesh check":
         mesh_files.write(hearts.Slab(30.0, 31.0, 32.0).as_mesh(10.0), "slab.vtu")
     made = types.SimpleNamespace(training={"patients": 4})
-    monkeypatch.setattr(learn, "read", lambda *a, **k: None)
+    cohort = types.SimpleNamespace(left_out=LeftOut())
+    monkeypatch.setattr(learn, "read", lambda *a, **k: cohort)
     monkeypatch.setattr(learn, "learn", lambda *a, **k: (made, None))
     monkeypatch.setattr(learn_surrogate, "learn", lambda *a, **k: (made, {}))
     monkeypatch.setattr(storage, "save", lambda *a: None)
     for task in (fluid_response, ventilation, hybrid):
-        monkeypatch.setattr(task, "details", lambda *a, **k: {"scores": {"map": {}}})
-        monkeypatch.setattr(task, "run", lambda *a, **k: {"ppv": {}})
+        told = {"scores": {"map": {}}, "table": LeftOut()}
+        monkeypatch.setattr(task, "details", lambda *a, told=told, **k: told)
+    scored = {"ppv": {}}, LeftOut()
+    monkeypatch.setattr(ventilation, "scores_and_table", lambda *a, **k: scored)
     monkeypatch.setattr(hybrid, "reported", lambda found: {"ppv": {}})
     plain = payload()
     plain["draws"] = {"r": plain["draws"]["beat"][:, 0]}
@@ -472,3 +478,28 @@ def test_a_renderer_that_crashes_is_told(monkeypatch):
     monkeypatch.setattr(doctor, "_RENDER", "import time; time.sleep(60)")
     monkeypatch.setattr(doctor, "_RENDER_LIMIT_S", 1)
     assert "did not answer" in doctor.renderer()
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [
+        ("fit bad.toml worse.toml -o new", 1, "(and 3 more in the JSON)"),
+        ("whatif none peep=5", 1, "There is no twin folder none"),
+        ("bench ventilation none.csv", 1, "There is no file none.csv"),
+        ("record check bad.toml", 1, "problems were found"),
+        ("mesh check bad.toml", 1, "is not a mesh by its name"),
+        ("ep run --heart slab", 2, "Name the folder to make"),
+        ("fit periop -o bad.toml", 2, "is a file, not a folder"),
+        ("fit", 2, "PATIENT"),
+        ("fitt", 2, "fitt"),
+    ],
+)
+def test_an_error_as_json_is_one_line_beside_it(capsys, here, typed, code, said):
+    for name in ("bad", "worse"):
+        Path(f"{name}.toml").write_text("[measurements]\nheart_rate_bpm = 1\n")
+    plain = call(capsys, *typed.split())
+    found, text, line = call(capsys, *typed.split(), "--json")
+    assert found == plain[0] == code
+    assert json.loads(text)
+    assert line.startswith("Error: ") and said in line
+    assert line.count("\n") == 1

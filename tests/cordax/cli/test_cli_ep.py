@@ -56,8 +56,8 @@ def test_the_page_on_hearts_types_options_that_exist(capsys):
 def test_a_run_writes_fields_tables_pictures_and_a_report(folder):
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "activation.png", "activation.vtu", "ecg.csv", "ecg.png", "movie.gif",
-        "probes.csv", "probes.png", "report.html", "run.json",
+        "activation.png", "activation.vtu", "cordax.json", "ecg.csv", "ecg.png",
+        "movie.gif", "probes.csv", "probes.png", "report.html", "run.json",
     }  # fmt: skip
     found = json.loads((folder / "run.json").read_text())
     figures = found["figures"]

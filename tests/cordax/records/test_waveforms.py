@@ -122,8 +122,9 @@ def test_gaps_and_blanks_have_a_line(tmp_path, minute):
     found = only(write(tmp_path, t, value))
     assert "line 102: abp_mmhg is missing or NaN (3 such cells" in found.message
     assert "line 104" in found.message
-    value[100] = "--"
-    assert "'--' is not a number" in only(write(tmp_path, t, value)).message
+    assert "Type from_s = 1.03 and to_s = 19.99, the longest" in found.fix
+    value[100] = "12a"
+    assert "'12a' is not a number" in only(write(tmp_path, t, value)).message
     keep = np.r_[0:500, 600:2000]
     found = only(write(tmp_path, t[keep], minute[1][keep]))
     assert "a gap of 1.01 s at 4.99 s" in found.message

@@ -1,7 +1,7 @@
 """Twin folders: exact, whole or absent, and clear about what is wrong with them.
 
 `twin_v1/` was written by schema 1 and is never rewritten; each later schema adds its
-own folder, and all must load. It was made by `save(folder, example())`.
+own folder, and all must load. They were made by `save(folder, example())`.
 """
 
 import json
@@ -18,6 +18,7 @@ from cordax.records import examine, record
 from cordax.twins import store
 
 V1 = Path(__file__).parent / "twin_v1"
+V2 = Path(__file__).parent / "twin_v2"
 
 
 def same(a, b) -> bool:
@@ -33,7 +34,8 @@ def same(a, b) -> bool:
 def test_what_is_saved_is_loaded_exactly(tmp_path):
     store.save(tmp_path / "twin", example())
     assert sorted(os.listdir(tmp_path)) == ["twin"]
-    assert sorted(os.listdir(tmp_path / "twin")) == ["arrays.h5", "twin.json"]
+    names = ["arrays.h5", "cordax.json", "twin.json"]
+    assert sorted(os.listdir(tmp_path / "twin")) == names
     found = store.load(tmp_path / "twin")
     assert same(found, example())
 
@@ -53,14 +55,21 @@ def test_a_difference_would_be_seen(tmp_path):
     assert not same(store.load(tmp_path / "twin"), example())
 
 
-def test_every_released_schema_still_loads():
-    assert same(store.load(V1), example())
+@pytest.mark.parametrize("folder", [V1, V2])
+def test_every_released_schema_still_loads(folder):
+    assert same(store.load(folder), example())
+
+
+def test_each_schema_has_its_stored_folder():
+    schemas = [json.loads((f / "twin.json").read_text())["schema"] for f in (V1, V2)]
+    assert schemas == list(range(1, store.SCHEMA + 1))
 
 
 def test_migrations_are_applied_in_order(tmp_path, monkeypatch):
     shutil.copytree(V1, tmp_path / "twin")
-    monkeypatch.setattr(store, "SCHEMA", 3)
-    steps = {1: lambda p: p | {"a": 1}, 2: lambda p: p | {"b": p["a"] + 1}}
+    monkeypatch.setattr(store, "SCHEMA", 4)
+    steps = {1: lambda p: p, 2: lambda p: p | {"a": 1}}
+    steps[3] = lambda p: p | {"b": p["a"] + 1}
     monkeypatch.setattr(store, "MIGRATIONS", steps)
     assert store.load(tmp_path / "twin")["b"] == 2
 
@@ -95,6 +104,61 @@ def test_a_failed_write_leaves_the_old_twin(tmp_path, monkeypatch):
 def edit(folder: Path, **changes) -> None:
     path = folder / "twin.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def edit_inside(folder: Path, *keys, value) -> None:
+    """One value changed where it stands, as a hand in an editor would."""
+    path = folder / "twin.json"
+    found = json.loads(path.read_text())
+    place = found
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    path.write_text(json.dumps(found, indent=1))
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "part"),
+    [
+        (("record", "measurements", 0, "value"), 121.0, "record"),
+        (("record", "text"), "other words", "record"),
+        (("seed",), 7, "seed"),
+        (("model", "leaves", "systemic.resistance"), 0.31, "model"),
+        (("model", "arguments", "reflex"), False, "model"),
+        (("draws", "beat"), {"$array": "draws/systemic.resistance"}, "draws"),
+        (("fit", "misfit"), 1.26, "fit"),
+        (("versions", "cordax"), "0.2.0", "versions"),
+        (("more",), 1, "more"),
+    ],
+)
+def test_what_was_edited_by_hand_is_noticed_and_named(tmp_path, keys, value, part):
+    row = {"kind": "systolic_pressure", "value": 120.0}
+    kept = example() | {"record": {"measurements": [row], "text": "words"}}
+    store.save(tmp_path / "twin", kept)
+    edit_inside(tmp_path / "twin", *keys, value=value)
+    with pytest.raises(
+        store.StoreError, match=f"changed after the fit: {part}\\."
+    ) as e:
+        store.load(tmp_path / "twin")
+    assert "cordax fit PATIENT -o" in str(e.value)
+
+
+def test_a_part_or_the_digests_taken_out_by_hand_are_noticed(tmp_path):
+    for key in ("fit", "id", "sha256"):
+        store.save(tmp_path / key, example())
+        path = tmp_path / key / "twin.json"
+        found = json.loads(path.read_text())
+        del found[key]
+        path.write_text(json.dumps(found))
+        with pytest.raises(store.StoreError, match="changed after|lost its digests"):
+            store.load(tmp_path / key)
+
+
+def test_another_layout_of_the_same_words_is_no_edit(tmp_path):
+    store.save(tmp_path / "twin", example())
+    path = tmp_path / "twin" / "twin.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=4, sort_keys=True))
+    assert same(store.load(tmp_path / "twin"), example())
 
 
 def cut(path: Path) -> None:

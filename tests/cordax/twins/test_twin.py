@@ -13,6 +13,7 @@ from cordax.records import examine
 from cordax.reports.from_twin import summary
 from cordax.twins import calibrate as calibrating
 from cordax.twins import prepare as build
+from cordax.twins import store
 from cordax.twins.calibrate import calibrate
 from cordax.twins.store import StoreError
 from cordax.twins.twin import Twin
@@ -127,9 +128,24 @@ def test_ctrl_c_while_sampling_keeps_what_the_fit_found(twin, tmp_path, monkeypa
 
 def test_a_leaf_that_is_not_what_cordax_builds_is_refused(twin, tmp_path):
     twin.save(tmp_path / "twin")
-    path = tmp_path / "twin" / "twin.json"
-    plain = json.loads(path.read_text())
-    plain["model"]["leaves"]["systemic.resistance"] *= 1.01
-    path.write_text(json.dumps(plain))
+    payload = store.load(tmp_path / "twin")
+    payload["model"]["leaves"]["systemic.resistance"] *= 1.01
+    store.save(tmp_path / "twin", payload, force=True)
     with pytest.raises(StoreError, match="systemic.resistance"):
         Twin.load(tmp_path / "twin")
+
+
+def test_a_measurement_or_the_seed_edited_by_hand_is_noticed(twin, tmp_path):
+    twin.save(tmp_path / "twin")
+    path = tmp_path / "twin" / "twin.json"
+    plain = json.loads(path.read_text())
+    for part, change in {
+        "record": {"record": plain["record"] | {"age_years": 30.0}},
+        "seed": {"seed": twin.seed + 1},
+        "verdict": {"verdict": ["All is well."]},
+    }.items():
+        path.write_text(json.dumps(plain | change))
+        with pytest.raises(StoreError, match=f"changed after the fit: {part}"):
+            Twin.load(tmp_path / "twin")
+    path.write_text(json.dumps(plain))
+    assert Twin.load(tmp_path / "twin").seed == twin.seed

@@ -1,0 +1,1 @@
+"""Text tables as devices and spreadsheets write them: cells, numbers, times."""

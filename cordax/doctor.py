@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cordax import runtime
-from physio.versions import versions
+from physio.files import versions
 
 _LIBRARIES = (
     "jax",

@@ -14,8 +14,9 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +271,20 @@ def _explained(error: OSError, target: Path) -> OSError:
     else:
         why = error.strerror or str(error)
     return OSError(error.errno or 0, f"{target} was not written: {why}. {kept}".strip())
+
+
+#: What a stored result names.
+DEPENDED_ON = ("cordax", "jax", "equinox", "diffrax", "optax", "numpy")
+
+
+def versions(names: Sequence[str] = DEPENDED_ON) -> dict[str, str]:
+    """Versions of Python and of packages by name; nothing is imported."""
+    import platform
+
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
         frozen_priors,
         observations,
     )
-    from cordax.cohorts.fluid_table import PREDICTED, RANGES, Patient, complete, read
+    from cordax.cohorts.fluid_table import PREDICTED, RANGES, Patient, cohort, read
     from cordax.cohorts.residual import learn, stages
     from cordax.cohorts.surrogate import JUDGED
-    from cordax.cohorts.table import Column, number, rows
+    from cordax.cohorts.table import Column, LeftOut
 
 __all__ = [
     "BOLUS",
@@ -26,19 +26,18 @@ __all__ = [
     "Column",
     "DRAWS",
     "JUDGED",
+    "LeftOut",
     "PREDICTED",
     "Patient",
     "Priors",
     "RANGES",
     "calibrate",
     "changes",
-    "complete",
+    "cohort",
     "frozen_priors",
     "learn",
-    "number",
     "observations",
     "read",
-    "rows",
     "stages",
 ]
 

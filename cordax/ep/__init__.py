@@ -5,17 +5,19 @@ from typing import TYPE_CHECKING
 from cordax.faces import lazily
 
 if TYPE_CHECKING:
-    from cordax.ep.cell import draw, measure
+    from cordax.ep.cell import draw, measure, pictures
     from cordax.ep.electrocardiogram import measures
-    from cordax.ep.heart import Heart, build
-    from cordax.ep.report import html, rows, verdict
+    from cordax.ep.heart import Heart, MeshProblems, build
+    from cordax.ep.report import html, rows, size_rows, verdict
     from cordax.ep.results import finite, write
     from cordax.ep.run import Outcome, compute
-    from cordax.ep.settings import Settings, again, numbers, stored
+    from cordax.ep.settings import KIND, Settings, again, numbers, stored, whole
     from cordax.ep.surface import coarser
 
 __all__ = [
     "Heart",
+    "KIND",
+    "MeshProblems",
     "Outcome",
     "Settings",
     "again",
@@ -28,9 +30,12 @@ __all__ = [
     "measure",
     "measures",
     "numbers",
+    "pictures",
     "rows",
+    "size_rows",
     "stored",
     "verdict",
+    "whole",
     "write",
 ]
 

@@ -22,8 +22,7 @@ from physio.electrophysiology.mesh.mesh import Mesh
 from physio.electrophysiology.mesh.order import restored
 from physio.electrophysiology.signals.ecg import LEADS
 from physio.electrophysiology.voxels.voxels import Voxels
-from physio.files import replacing_folder, write_atomic
-from physio.versions import versions
+from physio.files import replacing_folder, versions, write_atomic
 
 _MOST_DRAWN = 400_000  # vertices of a picture
 _RHYTHM = 2500.0  # ms: a longer record runs on over the ECG's page

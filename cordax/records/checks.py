@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cordax.records.consistency import contradictions
 from cordax.records.record import Measurement, Record
-from cordax.records.waveform_tables import SIGNALS
+from cordax.records.waveforms.tables import SIGNALS
 
 if TYPE_CHECKING:
     from cordax.records.reader import Reader

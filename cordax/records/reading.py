@@ -49,7 +49,7 @@ def build(
     typed = _table(reader, data, "measurements")
     who = _patient(reader, patient, path.stem)
     measurements = _measurements(reader, typed)
-    from cordax.records.waveform_tables import read_waveforms
+    from cordax.records.waveforms.tables import read_waveforms
 
     waveforms = data.get("waveform", [])
     if not isinstance(waveforms, list) or any(

@@ -10,7 +10,7 @@ from pathlib import Path
 from calibration.observations.kinds import KINDS, METHODS
 from cordax.records.keys import SITES, default_suffix
 from cordax.records.record import CONDITIONS
-from cordax.records.waveform_tables import SIGNALS
+from cordax.records.waveforms.tables import SIGNALS
 
 _ID = re.compile(r'^id = "(.*)"$', re.MULTILINE)
 _HEAD = """\

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from cordax.faces import lazily
 
 if TYPE_CHECKING:
-    from cordax.reports.csv_tables import write_csv
+    from cordax.reports.csv_tables import KIND, write_csv
     from cordax.reports.data import (
         Diagnostic,
         IndexRow,
@@ -19,21 +19,31 @@ if TYPE_CHECKING:
     )
     from cordax.reports.from_twin import moved_in_words, report_data, summary
     from cordax.reports.html import escape, number, signed, spread, table, unit, words
-    from cordax.reports.page import INTENDED_USE, Section, render, write
+    from cordax.reports.page import (
+        INTENDED_USE,
+        REPORT,
+        Section,
+        is_report,
+        render,
+        write,
+    )
 
 __all__ = [
     "Diagnostic",
     "INTENDED_USE",
     "IndexRow",
+    "KIND",
     "LoopPanel",
     "MovedRow",
     "ObservationRow",
     "ParameterRow",
+    "REPORT",
     "ReportData",
     "Section",
     "WaveformPanel",
     "WhatIfTable",
     "escape",
+    "is_report",
     "moved_in_words",
     "number",
     "render",

@@ -25,9 +25,9 @@ from cordax.reports.healthy_ranges import published
 from cordax.twins.features import difference
 from cordax.twins.learned_range import flag, input_rows
 from cordax.twins.what_if import WhatIf
+from physio.files import versions
 from physio.hemodynamics.indices.beat import UNITS
 from physio.parameters import parameters
-from physio.versions import versions
 
 if TYPE_CHECKING:
     from cordax.twins.twin import Twin

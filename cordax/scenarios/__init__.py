@@ -8,19 +8,24 @@ if TYPE_CHECKING:
     from cordax.scenarios.doses import DOSES, describe
     from cordax.scenarios.names import CELLS, HEARTS, STATES, TREATMENTS, Cell, called
     from cordax.scenarios.scenario import (
+        Asked,
+        Scenario,
         ScenarioError,
         Treatment,
         parse,
         parse_all,
         read,
+        understand,
     )
 
 __all__ = [
+    "Asked",
     "CELLS",
     "Cell",
     "DOSES",
     "HEARTS",
     "STATES",
+    "Scenario",
     "ScenarioError",
     "TREATMENTS",
     "Treatment",
@@ -29,6 +34,7 @@ __all__ = [
     "parse",
     "parse_all",
     "read",
+    "understand",
 ]
 
 __getattr__, __dir__ = lazily(__name__)

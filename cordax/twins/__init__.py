@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from cordax.twins.features import difference
     from cordax.twins.learned_range import InputRow, flag, input_rows
     from cordax.twins.prepare import Start, start
-    from cordax.twins.store import MIGRATIONS, SCHEMA, StoreError, load, save
+    from cordax.twins.store import KIND, MIGRATIONS, SCHEMA, StoreError, load, save
     from cordax.twins.surrogate_density import log_density
     from cordax.twins.twin import Twin
     from cordax.twins.what_if import ChangeRow, WhatIf
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ChangeRow",
     "InputRow",
+    "KIND",
     "MIGRATIONS",
     "SCHEMA",
     "Start",

@@ -32,10 +32,9 @@ from learned.storage import file as learned_file
 from learned.storage import hybrid as storage
 from learned.storage.hybrid import Learned
 from learned.terms.residual import silenced
-from physio.files import note_file
+from physio.files import note_file, versions
 from physio.hemodynamics.control.baroreflex import LOOP_GAIN_AT_UNIT_GAIN
 from physio.parameters import parameters
-from physio.versions import versions
 
 _ASKED = "whatifs"  # folder of the what-ifs asked, inside the twin's
 _RESIDUAL = "residual.h5"  # the learned part, inside the twin's folder

@@ -5,20 +5,35 @@ typed word: as a name, as another word for a name, as something that the model l
 a word that asks for a choice, or as a misspelling. Loads no JAX.
 """
 
-from cordax.vocabulary.conditions import CONDITIONS as CONDITIONS
-from cordax.vocabulary.matching import (
-    Meaning as Meaning,
-)
-from cordax.vocabulary.matching import (
-    Term as Term,
-)
-from cordax.vocabulary.matching import (
-    Vocabulary as Vocabulary,
-)
-from cordax.vocabulary.matching import (
-    nearest_keys as nearest_keys,
-)
-from cordax.vocabulary.measuring import METHODS as METHODS
-from cordax.vocabulary.measuring import ROLES as ROLES
-from cordax.vocabulary.measuring import SITES as SITES
-from cordax.vocabulary.treatments import TREATMENTS as TREATMENTS
+from typing import TYPE_CHECKING
+
+from cordax.faces import lazily
+
+if TYPE_CHECKING:
+    from cordax.vocabulary.conditions import CONDITIONS
+    from cordax.vocabulary.matching import (
+        Meaning,
+        Term,
+        Vocabulary,
+        edits,
+        letters,
+        nearest_keys,
+    )
+    from cordax.vocabulary.measuring import METHODS, ROLES, SITES
+    from cordax.vocabulary.treatments import TREATMENTS
+
+__all__ = [
+    "CONDITIONS",
+    "METHODS",
+    "Meaning",
+    "ROLES",
+    "SITES",
+    "TREATMENTS",
+    "Term",
+    "Vocabulary",
+    "edits",
+    "letters",
+    "nearest_keys",
+]
+
+__getattr__, __dir__ = lazily(__name__)

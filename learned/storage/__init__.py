@@ -7,7 +7,7 @@ from learned.storage.file import (
     read_arrays,
     write_arrays,
 )
-from learned.storage.hybrid import Instead, Learned, load, save
+from learned.storage.hybrid import Instead, Learned, kind, load, save
 from learned.storage.trees import TreeError, flatten, rebuild
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "TreeError",
     "digest",
     "flatten",
+    "kind",
     "load",
     "read_arrays",
     "rebuild",

@@ -28,8 +28,8 @@ from learned.storage.file import (
 from learned.storage.trees import TreeError, flatten, rebuild
 from learned.terms.residual import NeuralResidual, look_up
 from physio.compose import AbstractAugmented, augment
+from physio.files import versions
 from physio.parameters import get, parameters, replace
-from physio.versions import versions
 
 #: Units of what a circulation or a cell observes, by the first word of its name.
 UNITS = {

@@ -5,8 +5,14 @@ out of one; so a pair is told only where it lies further apart than three combin
 standard deviations of what was measured and of what relates the two.
 """
 
-from cordax.records.consistency.compare import (
-    Contradiction as Contradiction,
-)
-from cordax.records.consistency.rules import RULES as RULES
-from cordax.records.consistency.rules import contradictions as contradictions
+from typing import TYPE_CHECKING
+
+from cordax.faces import lazily
+
+if TYPE_CHECKING:
+    from cordax.records.consistency.compare import Contradiction, facts
+    from cordax.records.consistency.rules import RULES, contradictions
+
+__all__ = ["Contradiction", "RULES", "contradictions", "facts"]
+
+__getattr__, __dir__ = lazily(__name__)

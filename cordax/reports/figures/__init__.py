@@ -6,6 +6,7 @@ from cordax.faces import lazily
 
 if TYPE_CHECKING:
     from cordax.reports.figures.circulation import (
+        KIND,
         beat_figure,
         loop_svg,
         overview,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "KIND",
     "View",
     "action_potentials",
     "activation_sheet",

@@ -24,7 +24,6 @@ from physio.electrophysiology.anatomy.ventricle_surfaces import (
 from physio.electrophysiology.anatomy.ventricles import RV, Biventricle
 
 __all__ = [
-    "RV",
     "AbstractHeart",
     "Angles",
     "Atrium",
@@ -33,6 +32,7 @@ __all__ = [
     "DEPTH",
     "FAST",
     "ROOTS",
+    "RV",
     "Ring",
     "Root",
     "Sheet",

@@ -23,26 +23,29 @@ from physio.electrophysiology.mesh.geometry import (
     unique_rows,
 )
 from physio.electrophysiology.mesh.memory import available
-from physio.electrophysiology.mesh.mesh import Mesh
+from physio.electrophysiology.mesh.mesh import Mesh, whole_numbers
 from physio.electrophysiology.mesh.order import by_locality, restored
 from physio.electrophysiology.mesh.report import as_text, describe, figures
-from physio.electrophysiology.mesh.units import MM_PER
+from physio.electrophysiology.mesh.units import MM_PER, Size, choose, doubt
 
 __all__ = [
     "MM_PER",
     "Mesh",
     "Problem",
+    "Size",
     "TETRA_FACES",
     "as_text",
     "available",
     "boundary_faces",
     "box_tetra",
     "by_locality",
+    "choose",
     "components",
     "cross",
     "describe",
     "dihedral_angles",
     "disc",
+    "doubt",
     "element_edges",
     "extruded",
     "figures",
@@ -56,4 +59,5 @@ __all__ = [
     "stuffed",
     "turned",
     "unique_rows",
+    "whole_numbers",
 ]

@@ -5,8 +5,8 @@ import pytest
 from test_text_tables import COLUMN, HEAD, read, rows, text
 from test_waveforms import pulse
 
-from cordax.records import artefacts
-from cordax.records import signals as wf
+from cordax.records.waveforms import artefacts
+from cordax.records.waveforms import signals as wf
 
 HZ = 125.0
 T = np.arange(int(30 * HZ)) / HZ

@@ -11,7 +11,7 @@ import numpy as np
 
 from calibration.observations.kinds import KINDS, UNITS
 from cordax.records.record import Measurement
-from cordax.records.signals import WaveformError
+from cordax.records.waveforms.signals import WaveformError
 from physio.units import MMHG_PER_KPA
 
 #: Units that files state and keys do not carry; microlitres are a mouse's volumes, out

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cordax.records import artefacts
-from cordax.records import signals as wf
 from cordax.records.formats import delimited
 from cordax.records.formats.clock import SECONDS, times
 from cordax.records.formats.delimited import TableError
 from cordax.records.keys import SITES
 from cordax.records.record import Measurement, Waveform
-from cordax.records.signal_units import require_likely, unit_of
+from cordax.records.waveforms import artefacts
+from cordax.records.waveforms import signals as wf
+from cordax.records.waveforms.units import require_likely, unit_of
 
 if TYPE_CHECKING:
     from cordax.records.reader import Reader

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cordax.records.signals import Beats, WaveformError, mean_beat
+from cordax.records.waveforms.signals import Beats, WaveformError, mean_beat
 
 _SPIKE = 0.012  # s: nothing in a catheter's pressure comes and goes within it
 _SLOWEST_SPIKE = 0.021  # s between samples; sparser ones show a systole as one point

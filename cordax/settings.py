@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 
+class Refused(Exception):
+    """What was asked contradicts itself: the command line's exit code 2."""
+
+
 @dataclass(frozen=True)
 class Option:
     """How one setting is typed.
@@ -26,7 +30,7 @@ class Option:
     metavar: str | None = None
     many: bool = False
     read: Callable[[str, str], Any] | None = None
-    least: float | None = None
+    least: int | float | None = None
 
 
 def option(default: Any, help: str, **how: Any) -> Any:
@@ -57,11 +61,13 @@ def numbers(text: str, flag: str) -> tuple[float, ...]:
 
 
 def whole_numbers(text: str, flag: str) -> tuple[int, ...]:
-    """ "1,2,3" as whole numbers; ``ValueError`` names the option."""
-    found = numbers(text, flag)
-    if any(x != int(x) for x in found):
-        raise ValueError(f"{flag} takes whole numbers; got {text!r}.")
-    return tuple(int(x) for x in found)
+    """ "1,2,3" as whole numbers, exactly; ``ValueError`` names the option."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError(
+            f"{flag} takes whole numbers separated by commas; got {text!r}."
+        ) from None
 
 
 def one_of(*allowed: str) -> Callable[[str, str], str]:

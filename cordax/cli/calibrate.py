@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from cordax import tasks
 from cordax.cli.show import (
     DEFAULT_SEED,
     Force,
     Json,
-    Refused,
     Seed,
     err,
     out,
@@ -19,8 +19,6 @@ from cordax.cli.show import (
     spread,
     table,
 )
-
-DEMO_PATIENT = "periop"
 
 
 def fit(
@@ -67,38 +65,23 @@ def fit(
 
     Ctrl-C keeps what is finished: twins already calibrated stay in DIR.
     """
-    records = _records(patients)
-    folders = _folders(records, output)
-    from cordax.twins.store import KIND
-    from physio.files import require_folder
-
-    reads = [*_files(records), *(f for f in (residual, surrogate) if f is not None)]
-    for folder in folders:
-        require_folder(folder, KIND, force=force, inputs=reads)
-    import cordax
-    from cordax.reports.from_twin import summary
-    from cordax.twins.calibrate import calibrate, fitted
-
-    cordax.setup()
-    from learned.storage.hybrid import load
-
-    learned = None if residual is None else load(residual)
-    lead = None if surrogate is None else load(surrogate)
-    summaries = {}
-    fits = [None]
-    if len(records) > 1:
-        with progress("all together", quiet=quiet) as step:
-            fits = fitted(records, seed=seed, progress=step, residual=learned)
-    for record, folder, found in zip(records, folders, fits, strict=True):
+    records = tasks.records(patients)
+    made = tasks.fit(
+        records, output, seed=seed, residual=residual, surrogate=surrogate,
+        force=force, opening=partial(progress, quiet=quiet), interrupted=_kept,
+    )  # fmt: skip
+    for record in records:
         for warning in record.warnings:
             err.print(str(warning), highlight=False, markup=False, soft_wrap=True)
-        one = partial(calibrate, found=found, residual=learned, surrogate=lead)
-        twin = _calibrate(one, record, folder, seed, force, quiet)
-        summaries[str(folder)] = summary(twin)
+    from cordax.reports.from_twin import summary
+
+    summaries = {}
+    for one in made:
+        summaries[str(one.folder)] = summary(one.twin)
         if not json:
-            _print_summary(summaries[str(folder)], record.id)
-            out.print(f"Twin: {folder}  (seed {seed})", highlight=False)
-            out.print(f"Next: cordax report {folder}", highlight=False)
+            _print_summary(summaries[str(one.folder)], one.record.id)
+            out.print(f"Twin: {one.folder}  (seed {seed})", highlight=False)
+            out.print(f"Next: cordax report {one.folder}", highlight=False)
     if json:
         print_json({"seed": seed, "twins": summaries})
 
@@ -119,94 +102,29 @@ def demo(
 
     Example: cordax demo -o demo
     """
-    import cordax
-    from cordax.patients import find
-    from cordax.records import examine
-    from cordax.reports.from_twin import report_data, summary
-    from cordax.reports.page import REPORT, write
-    from cordax.scenarios.scenario import parse_all
-    from cordax.twins.store import KIND
-    from physio.files import note_file, require_folder
-
-    require_folder(output, KIND, force=force)
-    patient = examine.read(find(DEMO_PATIENT))
-    from cordax.twins.calibrate import calibrate
-
-    cordax.setup()
-    twin = _calibrate(calibrate, patient, output, seed, force, json)
-    treatment = str(parse_all(["fluid_bolus=500mL"]).treatments[0])
-    change = twin.whatif([treatment])
-    twin = twin.remember(change)
-    twin.keep(output)
-    path = write(report_data(twin), output / REPORT)
-    note_file(output, REPORT)
-    if json:
-        print_json(
-            {
-                "seed": seed,
-                "twin": summary(twin),
-                "whatif": change.table(),
-                "report": str(path),
-            }
-        )
-        return
-    _print_summary(summary(twin), patient.id)
+    made, found, path = tasks.demo(
+        output, seed=seed, force=force, interrupted=_kept,
+        opening=partial(progress, quiet=json),
+    )  # fmt: skip
     from cordax.cli.twins import print_whatif
+    from cordax.reports.from_twin import summary
 
-    print_whatif(treatment, change)
+    if json:
+        answers = {"twin": summary(made.twin), "whatif": found.table()}
+        print_json({"seed": seed, **answers, "report": str(path)})
+        return
+    _print_summary(summary(made.twin), made.record.id)
+    print_whatif(found.title, found)
     out.print(f"Twin: {output}  (seed {seed})", highlight=False)
     out.print("Report:")
     out.print(str(path.resolve()), highlight=False, soft_wrap=True)
 
 
-def _records(patients: list[str]) -> list[Any]:
-    from cordax.patients import find
-    from cordax.records import examine, record
-
-    records, problems = [], []
-    for patient in patients:
-        try:
-            records.append(examine.read(find(patient)))
-        except record.RecordError as error:
-            problems += error.problems
-    if problems:
-        raise record.RecordError(problems)
-    return records
-
-
-def _files(records: list[Any]) -> list[Path]:
-    """Every file that the records were read from."""
-    paths = [Path(record.path) for record in records if record.path]
-    waves = (Path(r.path).parent / w.file for r in records for w in r.waveforms)
-    return [*paths, *waves]
-
-
-def _folders(records: list[Any], output: Path) -> list[Path]:
-    if len(records) == 1:
-        return [output]
-    ids = [record.id for record in records]
-    twice = {name for name in ids if ids.count(name) > 1}
-    if twice:
-        raise Refused(
-            f"Two patients have the id {min(twice)!r}. Give each record its own id."
-        )
-    return [output / name for name in ids]
-
-
-def _calibrate(calibrate, record, folder: Path, seed: int, force: bool, quiet: bool):
-    """Calibrates and saves; on Ctrl-C saves the twin that `calibrate` hands over."""
-
-    def keep(rough: Any) -> None:
-        rough.save(folder, force=force)
-        err.print(
-            f"Interrupted: the fit without its posterior is kept in {folder}.",
-            highlight=False,
-        )
-
-    with progress(record.id, quiet=quiet) as step:
-        twin = calibrate(record, seed=seed, progress=step, interrupted=keep)
-    twin.save(folder, force=force)
-    return twin
+def _kept(folder: Path) -> None:
+    err.print(
+        f"Interrupted: the fit without its posterior is kept in {folder}.",
+        highlight=False,
+    )
 
 
 def _print_summary(summary: dict[str, Any], name: str) -> None:

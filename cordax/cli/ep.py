@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from cordax import tasks
+from cordax.cli.options import Typed, takes
 from cordax.cli.show import (
     Force,
     Json,
@@ -15,11 +17,11 @@ from cordax.cli.show import (
     progress,
     table,
 )
+from cordax.ep.settings import Settings
 
 app = typer.Typer(
     help="Electrophysiology: pace a cell, or a whole heart.", no_args_is_help=True
 )
-_NUMBERS = "X,Y,Z[,RADIUS]"
 
 
 @app.command()
@@ -113,20 +115,15 @@ def _print_cell(found: dict[str, Any]) -> None:
 
 
 @app.command()
+@takes(Settings)
 def run(
+    typed: Typed,
     file: Annotated[
         Path | None,
         typer.Argument(
             help="Mesh (.vtu .vtp .msh .ply .stl .pts ...) or labels (.nii.gz .vti)."
         ),
     ] = None,
-    heart: Annotated[
-        str,
-        typer.Option(
-            help="In place of a file: cable, ring, sheet, slab, atrium, left_ventricle "
-            "or biventricle."
-        ),
-    ] = "",
     again: Annotated[
         Path | None,
         typer.Option(metavar="RUN.JSON", help="Run what another run's file says."),
@@ -135,108 +132,6 @@ def run(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="The folder to make."),
     ] = None,
-    unit: Annotated[
-        str, typer.Option(help="Unit of length of the file: m, cm, mm or um.")
-    ] = "",
-    spacing: Annotated[
-        float | None,
-        typer.Option(help="Of the voxels, or of a generated mesh's edges, mm."),
-    ] = None,
-    mesh: Annotated[
-        bool, typer.Option("--mesh", help="Run on the elements, not on voxels.")
-    ] = False,
-    fibres: Annotated[
-        str, typer.Option(help="file: those the mesh has; rule: made by rule.")
-    ] = "file",
-    regions_insulating: Annotated[
-        str, typer.Option(metavar="3,4", help="Regions that do not conduct.")
-    ] = "",
-    fibre_field: Annotated[
-        str, typer.Option(metavar="NAME", help="The file's field of fibres.")
-    ] = "",
-    sheet_field: Annotated[
-        str, typer.Option(metavar="NAME", help="The file's field of sheets.")
-    ] = "",
-    region_field: Annotated[
-        str, typer.Option(metavar="NAME", help="The file's field of region numbers.")
-    ] = "",
-    conduct_lines: Annotated[
-        bool,
-        typer.Option(
-            "--conduct-lines",
-            help="Lines beside tetrahedra are cables, not labels; with --mesh.",
-        ),
-    ] = False,
-    threshold: Annotated[
-        float | None,
-        typer.Option(help="An image that is no label map: tissue is above this."),
-    ] = None,
-    cell: Annotated[
-        str, typer.Option(help="Membrane model; see cordax ep cell --help.")
-    ] = "mitchell_schaeffer_2003",
-    layer: Annotated[
-        str, typer.Option(metavar="NAME", help="epi, endo, m; by region: 1=epi,2=endo")
-    ] = "",
-    prepace: Annotated[
-        int, typer.Option(min=0, help="Beats of one cell before the tissue's first.")
-    ] = 10,
-    velocity: Annotated[
-        str,
-        typer.Option(
-            metavar="F,S,N", help="Wanted along fibre, sheet, normal, m/s; one for all."
-        ),
-    ] = "",
-    conductivity: Annotated[
-        str, typer.Option(metavar="F,S,N", help="Instead of velocities, S/m.")
-    ] = "",
-    stimulate: Annotated[
-        list[str] | None,
-        typer.Option(metavar=_NUMBERS, help="Where, mm; repeatable. The apex if not."),
-    ] = None,
-    surface: Annotated[
-        str, typer.Option(metavar="NAME", help="Stimulate where this field is 1.")
-    ] = "",
-    sinus: Annotated[
-        bool,
-        typer.Option(
-            "--sinus",
-            help="Start two ventricles as sinus rhythm does: five root "
-            "points and a fast endocardial layer.",
-        ),
-    ] = False,
-    strength: Annotated[
-        float | None,
-        typer.Option(help="Times the threshold, searched first; customary is 2."),
-    ] = None,
-    s1: Annotated[float, typer.Option(min=1.0, help="Cycle length, ms.")] = 500.0,
-    beats: Annotated[int, typer.Option(min=1, help="How many S1.")] = 1,
-    s2: Annotated[
-        str, typer.Option(metavar="MS,...", help="Intervals of S2, S3, ...")
-    ] = "",
-    ablate: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="X,Y,Z,R", help="Ball, or capsule X,Y,Z,X,Y,Z,R; mm; repeatable."
-        ),
-    ] = None,
-    probe: Annotated[
-        list[str] | None,
-        typer.Option(metavar="X,Y,Z", help="Record the voltage here; repeatable."),
-    ] = None,
-    duration: Annotated[
-        float | None, typer.Option(help="ms; 500 after the last stimulus if not given.")
-    ] = None,
-    dt: Annotated[float | None, typer.Option(help="Time step, ms.")] = None,
-    every: Annotated[
-        float | None, typer.Option(help="Interval of ECG samples and frames, ms.")
-    ] = None,
-    eikonal: Annotated[
-        bool, typer.Option("--eikonal", help="Activation times only, in seconds.")
-    ] = False,
-    ecg: Annotated[bool, typer.Option("--ecg", help="Twelve leads.")] = False,
-    movie: Annotated[
-        bool, typer.Option("--movie", help="A film of the voltage (GIF).")
-    ] = False,
     fields: Annotated[
         str, typer.Option(help="Kind of the file of fields: vtu or vtkhdf.")
     ] = "vtu",
@@ -280,32 +175,16 @@ def run(
     if checkpoint is not None:
         _require_checkpoint(checkpoint)
 
-    if again is not None:
-        if file is not None or heart:
-            raise Refused("--again takes the heart from the file; name no other.")
-        settings = options.again(again)
+    if again is None:
+        settings = typed.settings(file=str(file or ""))
     else:
-        several = options.numbers
-        try:
-            settings = options.Settings(
-                heart=heart, file=str(file or ""), unit=_unit(unit), spacing=spacing,
-                elements=mesh, fibres=fibres, cell=cell, layer=layer, prepace=prepace,
-                insulating=options.whole(regions_insulating, "--regions-insulating"),
-                fibre_field=fibre_field, sheet_field=sheet_field,
-                region_field=region_field, conduct_lines=conduct_lines,
-                threshold=threshold,
-                velocity=several(velocity, "--velocity"),
-                conductivity=several(conductivity, "--conductivity"),
-                stimulate=tuple(several(x, "--stimulate") for x in stimulate or ()),
-                surface=surface, sinus=sinus, strength=strength, s1=s1, beats=beats,
-                s2=several(s2, "--s2"),
-                ablate=tuple(several(x, "--ablate") for x in ablate or ()),
-                probe=tuple(several(x, "--probe") for x in probe or ()),
-                duration=duration, dt=dt, every=every, eikonal=eikonal, ecg=ecg,
-                movie=movie,
-            )  # fmt: skip
-        except ValueError as error:
-            raise Refused(str(error)) from None
+        more = [*typed.given, *(["FILE"] if file is not None else [])]
+        if more:
+            raise Refused(
+                f"--again takes everything from {again}: leave {', '.join(more)} out, "
+                "or edit a copy of that file."
+            )
+        settings = options.again(again)
     _run(settings, output, checkpoint, force, json, fields)
 
 
@@ -318,12 +197,6 @@ def _require_checkpoint(folder: Path) -> None:
         raise Refused(f"{folder} {what}: name a new folder: --checkpoint DIR")
 
 
-def _unit(unit: str) -> str:
-    if unit not in ("", "m", "cm", "mm", "um"):
-        raise Refused(f"--unit takes m, cm, mm or um; got {unit!r}.")
-    return unit
-
-
 def _run(
     settings: Any, output: Path, checkpoint: Path | None, force: bool, json: bool,
     fields: str,
@@ -331,17 +204,13 @@ def _run(
     import shlex
     import sys
 
-    import cordax
-
-    # tissue is twice as fast on a CPU; the eikonal's program does not compile so
-    cordax.setup(x64=True, fuse=not settings.eikonal)
-    from cordax.ep import report, results
-    from cordax.ep import run as task
-
     command = shlex.join(["cordax", *sys.argv[1:]])
     with progress(settings.name, quiet=json) as step:
         try:
-            outcome = task.compute(settings, checkpoint=checkpoint, progress=step)
+            outcome = tasks.run_heart(
+                settings, output, command=command, progress=step,
+                checkpoint=checkpoint, force=force, fields=fields,
+            )  # fmt: skip
         except KeyboardInterrupt:
             if checkpoint is not None and checkpoint.exists():
                 err.print(
@@ -351,9 +220,8 @@ def _run(
                     markup=False,
                 )
             raise
-        results.write(
-            outcome, output, command=command, force=force, fields=fields, progress=step
-        )
+    from cordax.ep import report, results
+
     if json:
         files = sorted(path.name for path in output.iterdir())
         told = {"folder": str(output), "files": files, **outcome.figures}

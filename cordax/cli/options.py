@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -10,36 +11,61 @@ from cordax.cli.show import Refused
 from cordax.settings import from_typed, options
 
 
-def takes(kind: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command whose first argument is a settings object: its options are the class's.
+@dataclass(frozen=True)
+class Typed:
+    """What was typed for a settings class."""
 
-    ``@takes(Settings)`` on ``def run(settings, file=..., output=...)`` gives a function
-    that typer sees with every option of the class in the place of ``settings``. An
-    argument that the class also has as a field without an option (``file``) is handed
-    to both. What is wrong is refused with the option's name.
+    kind: type
+    values: dict[str, Any]
+
+    @property
+    def given(self) -> list[str]:
+        """The flags that were typed, those left at their defaults not counted."""
+        found = []
+        for name, (field, told) in options(self.kind).items():
+            default = None if told.read and told.many else field.default
+            if told.read and not isinstance(field.default, str) and not told.many:
+                default = ""
+            if self.values[name] not in (default, []):
+                found.append(told.flag)
+        return found
+
+    def settings(self, **more: Any) -> Any:
+        """The settings; ``more`` are fields that have no option.
+
+        What is wrong is refused with the option's name.
+        """
+        try:
+            return from_typed(self.kind, self.values | more)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+
+
+def takes(kind: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command whose first argument is what was typed for a settings class.
+
+    ``@takes(Settings)`` on ``def run(typed, file=..., output=...)`` gives a function
+    that typer sees with the class's options in the place of ``typed``, behind the first
+    of the command's own.
     """
 
     def wrapped(command: Callable[..., None]) -> Callable[..., None]:
         _, *own = inspect.signature(command, eval_str=True).parameters.values()
-        fields = set(inspect.signature(kind).parameters)
+        names = options(kind)
 
-        def typed(**given: Any) -> None:
-            names = {name for name in given if name in fields}
-            try:
-                settings = from_typed(kind, {name: given[name] for name in names})
-            except ValueError as error:
-                raise Refused(str(error)) from None
-            command(settings, **{p.name: given[p.name] for p in own})
+        def call(**given: Any) -> None:
+            typed = Typed(kind, {name: given[name] for name in names})
+            command(typed, **{p.name: given[p.name] for p in own})
 
-        made = [_parameter(kind, name) for name in options(kind)]
-        parameters = [*own[:1], *made, *own[1:]]
-        signature = inspect.Signature(
-            [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
-        )
-        typed.__signature__ = signature  # type: ignore[attr-defined]
-        typed.__annotations__ = {p.name: p.annotation for p in parameters}
-        typed.__name__, typed.__doc__ = command.__name__, command.__doc__
-        return typed
+        made = [_parameter(kind, name) for name in names]
+        parameters = [
+            p.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for p in (*own[:1], *made, *own[1:])
+        ]
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {p.name: p.annotation for p in parameters}
+        call.__name__, call.__doc__ = command.__name__, command.__doc__
+        return call
 
     return wrapped
 
@@ -53,14 +79,10 @@ def _parameter(kind: type, name: str) -> inspect.Parameter:
         hint, default = (list[str] | None, None) if told.many else (str, "")
         if isinstance(field.default, str):
             default = field.default
+    how = {"help": told.help, "metavar": told.metavar, "min": told.least}
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=default,
-        annotation=Annotated[
-            hint,
-            typer.Option(
-                told.flag, help=told.help, metavar=told.metavar, min=told.least
-            ),
-        ],
+        annotation=Annotated[hint, typer.Option(told.flag, **how)],
     )

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from cordax.settings import Refused as Refused
+
 DEFAULT_SEED = 20260101
 
 err = Console(stderr=True)
@@ -23,10 +25,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 TwinFolder = Annotated[
     Path, typer.Argument(metavar="DIR", help="Twin folder made by cordax fit.")
 ]
-
-
-class Refused(Exception):
-    """Options that cannot be followed: exit code 2."""
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cordax import tasks
 from cordax.cli.show import (
     Force,
     Json,
@@ -34,11 +35,9 @@ def whatif(
     ],
     json: Json = False,
 ) -> None:
-    scenario, twin = _scenario(treatments), _load(folder)
+    scenario, found = tasks.whatif(folder, treatments)
     for note in scenario.notes:
         err.print(note, highlight=False, markup=False, soft_wrap=True)
-    found = twin.whatif(scenario)
-    twin.remember(found).keep(folder)
     if json:
         print_json({"scenario": str(scenario), **found.table()})
     else:
@@ -63,20 +62,6 @@ off or blunted.
 
 {_DOSES}
 """
-
-
-def _scenario(treatments: list[str]):
-    from cordax.scenarios.scenario import parse_all
-
-    return parse_all(treatments)
-
-
-def _load(folder: Path):
-    import cordax
-    from cordax.twins.twin import Twin
-
-    cordax.setup()
-    return Twin.load(folder)
 
 
 def print_whatif(title: str, found: Any) -> None:
@@ -117,17 +102,7 @@ def report(
 
     Example: cordax report anna -o anna.html
     """
-    from cordax.reports.from_twin import report_data
-    from cordax.reports.page import KIND, REPORT, is_report, write
-    from physio.files import note_file, require_file
-
-    target = output or folder / REPORT
-    # in its own place a twin's report is written again without asking
-    again = force or output is None
-    require_file(target, KIND, is_report, force=again, inputs=[folder])
-    path = write(report_data(_load(folder)), target)
-    if output is None:
-        note_file(folder, REPORT)
+    path = tasks.report(folder, output, force=force)
     if json:
         print_json({"report": str(path)})
     else:
@@ -155,15 +130,7 @@ def export(
     """
     if not csv:
         raise Refused("Say which format: cordax export DIR --csv")
-    from cordax.reports.csv_tables import KIND, write_csv
-    from cordax.reports.from_twin import report_data
-    from cordax.twins.store import load
-    from physio.files import require_folder
-
-    target = output or folder.with_name(folder.name + "-csv")
-    require_folder(target, KIND, force=force, inputs=[folder])
-    payload = load(folder)
-    files = write_csv(target, report_data(_load(folder)), payload["draws"], force)
+    target, files = tasks.export(folder, output, force=force)
     if json:
         print_json({"folder": str(target), "files": files})
     else:

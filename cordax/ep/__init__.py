@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cordax.ep.report import html, rows, size_rows, verdict
     from cordax.ep.results import finite, write
     from cordax.ep.run import Outcome, compute
-    from cordax.ep.settings import KIND, Settings, again, numbers, stored, whole
+    from cordax.ep.settings import KIND, Settings, again, stored
     from cordax.ep.surface import coarser
 
 __all__ = [
@@ -29,13 +29,11 @@ __all__ = [
     "html",
     "measure",
     "measures",
-    "numbers",
     "pictures",
     "rows",
     "size_rows",
     "stored",
     "verdict",
-    "whole",
     "write",
 ]
 

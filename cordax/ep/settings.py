@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cordax.settings import numbers, one_of, option, whole_numbers
+
 SCHEMA = 1
 KIND = "run of tissue"  # of folder
 Triple = tuple[float, float, float]
@@ -33,38 +35,99 @@ class Settings:
     **Raises** ValueError where options contradict each other or have a wrong length.
     """
 
-    heart: str = ""
+    heart: str = option(
+        "",
+        "In place of a file: cable, ring, sheet, slab, atrium, left_ventricle or "
+        "biventricle.",
+    )
     file: str = ""
-    unit: str = ""
-    spacing: float | None = None
-    elements: bool = False
-    fibres: str = "file"
-    insulating: tuple[int, ...] = ()
-    fibre_field: str = ""
-    sheet_field: str = ""
-    region_field: str = ""
-    conduct_lines: bool = False
-    threshold: float | None = None
-    cell: str = CELL
-    layer: str = ""
-    prepace: int = 10
-    velocity: tuple[float, ...] = ()
-    conductivity: tuple[float, ...] = ()
-    stimulate: tuple[tuple[float, ...], ...] = ()
-    surface: str = ""
-    sinus: bool = False
-    strength: float | None = None
-    s1: float = 500.0
-    beats: int = 1
-    s2: tuple[float, ...] = ()
-    ablate: tuple[tuple[float, ...], ...] = ()
-    probe: tuple[tuple[float, ...], ...] = ()
-    duration: float | None = None
-    dt: float | None = None
-    every: float | None = None
-    eikonal: bool = False
-    ecg: bool = False
-    movie: bool = False
+    unit: str = option(
+        "",
+        "Unit of length of the file: m, cm, mm or um.",
+        read=one_of("", "m", "cm", "mm", "um"),
+    )
+    spacing: float | None = option(
+        None, "Of the voxels, or of a generated mesh's edges, mm."
+    )
+    elements: bool = option(False, "Run on the elements, not on voxels.", flag="--mesh")
+    fibres: str = option(
+        "file",
+        "file: those the mesh has; rule: made by rule.",
+        read=one_of("file", "rule"),
+    )
+    insulating: tuple[int, ...] = option(
+        (),
+        "Regions that do not conduct.",
+        flag="--regions-insulating",
+        metavar="3,4",
+        read=whole_numbers,
+    )
+    fibre_field: str = option("", "The file's field of fibres.", metavar="NAME")
+    sheet_field: str = option("", "The file's field of sheets.", metavar="NAME")
+    region_field: str = option(
+        "", "The file's field of region numbers.", metavar="NAME"
+    )
+    conduct_lines: bool = option(
+        False, "Lines beside tetrahedra are cables, not labels; with --mesh."
+    )
+    threshold: float | None = option(
+        None, "An image that is no label map: tissue is above this."
+    )
+    cell: str = option(CELL, "Membrane model; cordax ep cell --help lists them.")
+    layer: str = option("", "epi, endo, m; by region: 1=epi,2=endo", metavar="NAME")
+    prepace: int = option(10, "Beats of one cell before the tissue's first.", least=0)
+    velocity: tuple[float, ...] = option(
+        (),
+        "Wanted along fibre, sheet, normal, m/s; one for all.",
+        metavar="F,S,N",
+        read=numbers,
+    )
+    conductivity: tuple[float, ...] = option(
+        (), "Instead of velocities, S/m.", metavar="F,S,N", read=numbers
+    )
+    stimulate: tuple[tuple[float, ...], ...] = option(
+        (),
+        "Where, mm; repeatable. The apex if not.",
+        metavar="X,Y,Z[,RADIUS]",
+        many=True,
+        read=numbers,
+    )
+    surface: str = option("", "Stimulate where this field is 1.", metavar="NAME")
+    sinus: bool = option(
+        False,
+        "Start two ventricles as sinus rhythm does: five root points and a fast "
+        "endocardial layer.",
+    )
+    strength: float | None = option(
+        None, "Times the threshold, searched first; customary is 2."
+    )
+    s1: float = option(500.0, "Cycle length, ms.", least=1.0)
+    beats: int = option(1, "How many S1.", least=1)
+    s2: tuple[float, ...] = option(
+        (), "Intervals of S2, S3, ...", metavar="MS,...", read=numbers
+    )
+    ablate: tuple[tuple[float, ...], ...] = option(
+        (),
+        "Ball, or capsule X,Y,Z,X,Y,Z,R; mm; repeatable.",
+        metavar="X,Y,Z,R",
+        many=True,
+        read=numbers,
+    )
+    probe: tuple[tuple[float, ...], ...] = option(
+        (),
+        "Record the voltage here; repeatable.",
+        metavar="X,Y,Z",
+        many=True,
+        read=numbers,
+    )
+    duration: float | None = option(
+        None, "ms; 500 after the last stimulus if not given."
+    )
+    dt: float | None = option(None, "Time step, ms.")
+    every: float | None = option(None, "Interval of ECG samples and frames, ms.")
+    eikonal: bool = option(False, "Activation times only, in seconds.")
+    ecg: bool = option(False, "Twelve leads.")
+    movie: bool = option(False, "A film of the voltage (GIF).")
 
     def __post_init__(self) -> None:
         if bool(self.heart) == bool(self.file):
@@ -162,26 +225,6 @@ def _lengths(option: str, rows: Any, allowed: tuple[int, ...], wanted: str) -> N
     for row in rows:
         if len(row) not in allowed:
             raise ValueError(f"{option} takes {wanted} in mm; got {len(row)} numbers.")
-
-
-def numbers(text: str, option: str) -> tuple[float, ...]:
-    """ "1,2.5,3" as numbers; ``ValueError`` names the option."""
-    try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise ValueError(
-            f"{option} takes numbers separated by commas; got {text!r}."
-        ) from None
-
-
-def whole(text: str, option: str) -> tuple[int, ...]:
-    """ "1,2,3" as whole numbers, exactly; ``ValueError`` names the option."""
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise ValueError(
-            f"{option} takes whole numbers separated by commas; got {text!r}."
-        ) from None
 
 
 def stored(settings: Settings) -> dict[str, Any]:

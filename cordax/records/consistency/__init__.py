@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from cordax.faces import lazily
 
 if TYPE_CHECKING:
-    from cordax.records.consistency.compare import Contradiction, facts
+    from cordax.records.consistency.compare import facts
     from cordax.records.consistency.rules import RULES, contradictions
 
-__all__ = ["Contradiction", "RULES", "contradictions", "facts"]
+__all__ = ["RULES", "contradictions", "facts"]
 
 __getattr__, __dir__ = lazily(__name__)

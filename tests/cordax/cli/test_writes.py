@@ -80,7 +80,7 @@ CASES = {
                 reads=("anna.toml",)),
     "demo": Case("demo -o {}", a_twin, folder=True),
     "report": Case("report twin -o {}", a_marked("report"), "a.html", reads=("twin",),
-                   patched=("cordax.reports.page.html",)),
+                   patched=("cordax.reports.page.render",)),
     "export": Case("export twin --csv -o {}", a_folder(TABLES), folder=True,
                    reads=("twin",), patched=("cordax.reports.csv_tables.write_csv",)),
     "record new": Case("record new {}", lambda p: p.write_text(template("b.toml")),

@@ -10,7 +10,7 @@ import pytest
 from typed_commands import call
 
 from cordax.cli import run
-from cordax.ep import heart, settings
+from cordax.ep import heart, report, settings
 from cordax.ep.run import compute
 from physio.electrophysiology.anatomy.shapes import LeftVentricle, Slab
 from physio.electrophysiology.mesh import order as mesh_order
@@ -68,6 +68,13 @@ def test_a_run_writes_fields_tables_pictures_and_a_report(folder):
     assert 240.0 < low <= middle <= high < 320.0  # Mitchell-Schaeffer's is 280 ms
     assert figures["ecg"]["qrs_duration_ms"] > 0.5 * figures["total_activation_time_ms"]
     assert figures["warnings"] == []
+    # the size and the unit, in the file as in the report: 70 mm and the apex's wall
+    assert figures["unit"] == "mm, as generated"
+    assert figures["size_mm"][2] == pytest.approx(72.0, abs=3.0)
+    muscle = LeftVentricle().as_voxels(3.0).volume / 1000.0
+    assert figures["volume_ml"] == pytest.approx(muscle)
+    page = (folder / "report.html").read_text()
+    assert all(text in page for pair in report.size_rows(figures) for text in pair)
     assert set(found["versions"]) >= {"cordax", "jax", "numpy"}
 
 

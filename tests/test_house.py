@@ -151,3 +151,29 @@ def test_extras():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {"cuda12", "tpu", "bayes", "test", "docs", "dev", "bench"}
     assert wanted <= set(project["optional-dependencies"])
+
+
+PACKAGES = ("physio", "learned", "calibration", "cordax")
+
+
+def test_no_room_holds_more_than_twelve_files():
+    for package in PACKAGES:
+        for init in (ROOT / package).rglob("__init__.py"):
+            assert len(list(init.parent.glob("*.py"))) <= 12, init.parent
+
+
+def test_every_room_has_its_layers():
+    """A folder with more than one module has a list of layers, and all are exhaustive."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = [c for c in contracts["tool"]["importlinter"]["contracts"]
+              if c["type"] == "layers" and "containers" in c]  # fmt: skip
+    assert all(c["exhaustive"] for c in layers)
+    listed = [name for c in layers for name in c["containers"]]
+    assert len(set(listed)) == len(listed)
+    rooms = set()
+    for package in PACKAGES:
+        for init in (ROOT / package).rglob("__init__.py"):
+            inside = [*init.parent.glob("[!_]*.py"), *init.parent.glob("*/__init__.py")]
+            if len(inside) > 1:
+                rooms.add(".".join(init.parent.relative_to(ROOT).parts))
+    assert rooms == set(listed)

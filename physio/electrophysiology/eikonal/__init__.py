@@ -1,7 +1,16 @@
 """Activation times by the eikonal equation on grids and elements."""
 
+from physio.electrophysiology.eikonal.elements import mesh_neighbourhood
 from physio.electrophysiology.eikonal.front import Origins, pull, push
 from physio.electrophysiology.eikonal.local import over_edge
 from physio.electrophysiology.eikonal.solve import activation_times, prepare
 
-__all__ = ["Origins", "activation_times", "over_edge", "prepare", "pull", "push"]
+__all__ = [
+    "Origins",
+    "activation_times",
+    "mesh_neighbourhood",
+    "over_edge",
+    "prepare",
+    "pull",
+    "push",
+]

@@ -161,7 +161,7 @@ def _suffix(path: Path) -> str:
         raise FileNotFoundError(f"{path} does not exist.")
     if path.name.lower().endswith(IMAGES):
         raise NotUnderstood(_image(path, "by its name"))
-    if suffix not in READABLE or path.is_dir():
+    if suffix not in (*READABLE, *READERS) or path.is_dir():
         raise ValueError(
             f"{path} is not a mesh by its name: meshes are {', '.join(READABLE)}. "
             "Convert it to .vtu."
@@ -182,7 +182,8 @@ def _image(path: Path, what: str) -> str:
     )
 
 
-_READERS: dict[str, Callable[[Path], RawMesh | None]] = {
+#: Readers by suffix; vtk's for all others. None of one's own means: meshio's.
+READERS: dict[str, Callable[[Path], RawMesh | None]] = {
     ".vtkhdf": vtkhdf.read, ".msh": gmsh.read, ".xdmf": xdmf.read,
     ".ply": surfaces.read_ply, ".stl": surfaces.read_stl,
 }  # fmt: skip
@@ -207,7 +208,7 @@ def _read_raw(path: Path, suffix: str) -> tuple[RawMesh, Stated]:
 
 def _understood(path: Path, suffix: str) -> RawMesh:
     try:
-        raw = _READERS.get(suffix, libraries.read_vtk)(path)
+        raw = READERS.get(suffix, libraries.read_vtk)(path)
         return libraries.read_meshio(path) if raw is None else raw
     except MemoryError:
         raise

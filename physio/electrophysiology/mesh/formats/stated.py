@@ -29,7 +29,7 @@ class Stated:
 
 def stated(path: Path, suffix: str) -> Stated:
     """What the file at ``path`` states; of openCARP, the file of that suffix."""
-    return _COUNTERS.get(suffix, _nothing)(path)
+    return COUNTERS.get(suffix, _nothing)(path)
 
 
 def _nothing(path: Path) -> Stated:
@@ -203,7 +203,7 @@ def _of_grid(grid: ElementTree.Element) -> Stated:
     )
 
 
-_COUNTERS: dict[str, Callable[[Path], Stated]] = {
+COUNTERS: dict[str, Callable[[Path], Stated]] = {
     ".vtu": _vtk_xml, ".vtp": _vtk_xml, ".pvtu": _vtk_parallel, ".pvtp": _vtk_parallel,
     ".vtk": _vtk_legacy, ".msh": _gmsh, ".ply": _ply, ".stl": _stl, ".xdmf": _xdmf,
     ".vtkhdf": _vtkhdf, ".pts": _opencarp, ".elem": _opencarp, ".lon": _opencarp,

@@ -163,7 +163,7 @@ def test_no_room_holds_more_than_twelve_files():
 
 
 def test_every_room_has_its_layers():
-    """A folder with more than one module has a list of layers, and all are exhaustive."""
+    """A folder of more than one module has a list of layers; all are exhaustive."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())
     layers = [c for c in contracts["tool"]["importlinter"]["contracts"]
               if c["type"] == "layers" and "containers" in c]  # fmt: skip

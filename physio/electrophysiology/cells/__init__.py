@@ -9,6 +9,11 @@ from physio.electrophysiology.cells.bueno_orovio_2008 import (
 from physio.electrophysiology.cells.bueno_orovio_2008 import (
     bueno_orovio_2008 as bueno_orovio_2008,
 )
+from physio.electrophysiology.cells.bueno_orovio_2008 import (
+    bueno_orovio_2008_cellml as bueno_orovio_2008_cellml,
+)
+from physio.electrophysiology.cells.catalogue import CATALOGUE as CATALOGUE
+from physio.electrophysiology.cells.catalogue import Cell as Cell
 from physio.electrophysiology.cells.cell import AbstractCell as AbstractCell
 from physio.electrophysiology.cells.cell import Excitation as Excitation
 from physio.electrophysiology.cells.cell import Gate as Gate

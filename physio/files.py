@@ -12,6 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+
+def cache_folder(name: str) -> Path:
+    """A folder of the user's caches: `${XDG_CACHE_HOME:-~/.cache}/cordax/name`."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "cordax" / name
+
+
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 

@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cordax import __version__, runtime
+from cordax import runtime
+from physio.versions import versions
 
 _LIBRARIES = (
     "jax",
@@ -35,17 +35,6 @@ plotter.add_mesh(pyvista.Sphere())
 image = plotter.screenshot(None, return_img=True)
 assert image.std() > 0
 """
-
-
-def versions() -> dict[str, str]:
-    """cordax, Python and the libraries that are installed; nothing is imported."""
-    found = {"cordax": __version__, "Python": sys.version.split()[0]}
-    for name in _LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def devices() -> list[str]:
@@ -124,7 +113,7 @@ def examine() -> dict[str, Any]:
             "again. Set XDG_CACHE_HOME to a folder of your own."
         )
     return {
-        "versions": versions(),
+        "versions": versions(("cordax", *_LIBRARIES)),
         "devices": devices(),
         "renderer": renderer(),
         "cache": store,

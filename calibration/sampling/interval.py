@@ -1,27 +1,29 @@
-"""An interval of a quantity over posterior draws."""
+"""The one interval of this project: median and the ends of a central credible one."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+
+LEVEL = 0.9  # of every interval that is shown: its ends are the 5 % and 95 % quantiles
 
 
-class Interval(eqx.Module):
-    """Median and the ends of a central credible interval."""
+class Interval(NamedTuple):
+    """Median, lower and upper end of a central interval: numbers, or arrays of one
+    shape where the quantity is an array."""
 
-    median: Array
-    lower: Array
-    upper: Array
+    median: Any
+    lower: Any
+    upper: Any
 
 
-def _interval(draws: Any, level: float) -> Interval:
+def interval(draws: Any, level: float = LEVEL) -> Interval:
+    """The central interval over the first axis of ``draws``.
+
+    A draw that is NaN makes the interval NaN: one over the draws that happened to
+    succeed would claim what it does not cover.
+    """
     tail = 0.5 * (1.0 - level)
-    ends = np.nanquantile(np.asarray(draws), [tail, 0.5, 1.0 - tail], axis=0)
-    lower, median, upper = (jnp.asarray(end) for end in ends)
-    return Interval(median, lower, upper)
-
-
-#: Median, lower and upper end of the central 90 %.
-Spread = tuple[float, float, float]
+    ends = np.quantile(np.asarray(draws), [0.5, tail, 1.0 - tail], axis=0)
+    if ends.ndim == 1:
+        return Interval(*(float(end) for end in ends))
+    return Interval(*ends)

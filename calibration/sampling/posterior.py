@@ -30,7 +30,7 @@ from calibration.sampling.importance import (
     spread,
     tempered,
 )
-from calibration.sampling.interval import Interval, _interval
+from calibration.sampling.interval import Interval, interval
 from calibration.sampling.pareto import TRUSTED, resample
 
 METHODS = ("importance", "smc", "delayed", "nuts", "laplace")
@@ -83,7 +83,7 @@ class Posterior(eqx.Module):
     def intervals(self, level: float = 0.9) -> dict[str, Interval]:
         """Credible intervals of the parameters and of every feature."""
         named = {**self.draws, **self.features}
-        return {name: _interval(draws, level) for name, draws in named.items()}
+        return {name: interval(draws, level) for name, draws in named.items()}
 
     def predictive(
         self, level: float = 0.9, *, key: PRNGKeyArray | None = None
@@ -97,7 +97,7 @@ class Posterior(eqx.Module):
         for o in self.fit.problem.observations:
             draws = np.asarray(self.predictions[o.label])
             noise = rng.standard_normal(draws.shape) * float(o.total_sd)
-            told[o.label] = _interval(draws + noise, level)
+            told[o.label] = interval(draws + noise, level)
         return told
 
     def after(

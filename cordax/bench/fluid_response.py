@@ -32,13 +32,12 @@ from cordax.cohorts import fluid_table
 from cordax.cohorts.fluid_challenge import (
     BOLUS,
     Priors,
-    Progress,
     calibrate,
     changes,
     frozen_priors,
-    silent,
 )
 from cordax.cohorts.fluid_table import PREDICTED, Patient
+from cordax.progress import Progress, silent
 
 DEFAULT_SEED = 20260101
 LEVEL = 0.9

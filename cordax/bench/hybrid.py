@@ -21,8 +21,9 @@ from jaxtyping import Float
 from calibration.assessment import scores
 from cordax.bench import ventilation, ventilation_table
 from cordax.bench.hybrid_models import TRAINERS, Forecast, Known, Lines, require_learn
-from cordax.bench.ventilation import Population, Progress, _silent
+from cordax.bench.ventilation import Population
 from cordax.bench.ventilation_table import Settings
+from cordax.progress import Progress, silent
 
 BASELINE = (6.0, 17.0)  # mL/kg, 1/min
 DEFAULT_SEED = 20260101
@@ -54,7 +55,7 @@ def baseline_heart_rate(settings: Settings) -> Float[np.ndarray, " n_case"]:
 def lines_of(
     settings: Settings, *, population: Population | None = None,
     heart_rate: Float[np.ndarray, " n_case"] | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Lines:  # fmt: skip
     """The lines that can be scored, with the circulation's variation before any gain.
 
@@ -182,7 +183,7 @@ def details(
     seed: int = DEFAULT_SEED,
     models: tuple[str, ...] = tuple(TRAINERS),
     population: Population | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Scores of every model, the hybrid's differences, and who trained them.
 
@@ -228,7 +229,7 @@ def run(
     file: str | Path,
     *,
     seed: int = DEFAULT_SEED,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> dict[str, dict[str, Any]]:
     """The agreed scores alone."""
     return reported(details(file, seed=seed, models=REPORTED, progress=progress))

@@ -15,7 +15,6 @@ benchmarks/ventilation_population.py). Scored beside what needs no model:
 
 import math
 import tomllib
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from threading import Lock
@@ -31,6 +30,7 @@ from calibration.assessment import scores
 from calibration.optimise.batches import in_chunks
 from cordax.bench import ventilation_table
 from cordax.bench.ventilation_table import Settings
+from cordax.progress import Progress, silent
 from physio.hemodynamics.circulation import Circulation
 from physio.hemodynamics.indices.respiratory_variation import Variation, variation
 from physio.hemodynamics.loops.states import named_state
@@ -54,13 +54,8 @@ _REPORTED = (
 )
 
 Cases = Float[np.ndarray, " n_case"]
-Progress = Callable[[str, float], None]
 Population = dict[str, dict[str, float]]
 Scores = dict[str, float | int | None]
-
-
-def _silent(phase: str, share: float) -> None:
-    """No progress wanted."""
 
 
 # --- the model ------------------------------------------------------------------
@@ -112,7 +107,7 @@ def predict(
     heart_rate: Cases,
     *,
     population: Population | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Variation:
     """The model's variation for breaths of ``volume`` (mL) at ``rate`` (1/min).
 
@@ -297,7 +292,7 @@ def details(
     file: str | Path,
     *,
     seed: int = DEFAULT_SEED,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Scores:
     """Every score: those of :func:`run`, the comparators with intervals, ratios, gain.
 
@@ -336,7 +331,7 @@ def run(
     file: str | Path,
     *,
     seed: int = DEFAULT_SEED,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> dict[str, dict[str, Any]]:
     """The agreed scores alone; ``ratio_*`` are the model's."""
     found = details(file, seed=seed, progress=progress)

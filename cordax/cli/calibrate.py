@@ -131,11 +131,17 @@ def demo(
     twin = _calibrate(calibrate, patient, output, seed, force, json)
     treatment = str(parse_all(["fluid_bolus=500mL"]).treatments[0])
     change = twin.whatif([treatment])
+    twin = twin.remember(change)
     twin.keep(output)
     path = write(report_data(twin), output / "report.html")
     if json:
         print_json(
-            {"seed": seed, "twin": summary(twin), "whatif": change, "report": str(path)}
+            {
+                "seed": seed,
+                "twin": summary(twin),
+                "whatif": change.table(),
+                "report": str(path),
+            }
         )
         return
     _print_summary(summary(twin), patient.id)
@@ -176,18 +182,16 @@ def _folders(records: list[Any], output: Path) -> list[Path]:
 
 def _calibrate(calibrate, record, folder: Path, seed: int, force: bool, quiet: bool):
     """Calibrates and saves; on Ctrl-C saves the twin that `calibrate` hands over."""
-    try:
-        with progress(record.id, quiet=quiet) as step:
-            twin = calibrate(record, seed=seed, progress=step)
-    except KeyboardInterrupt as stop:
-        partial = getattr(stop, "twin", None)
-        if partial is not None:
-            partial.save(folder, force=force)
-            err.print(
-                f"Interrupted: the fit without its posterior is kept in {folder}.",
-                highlight=False,
-            )
-        raise
+
+    def keep(rough: Any) -> None:
+        rough.save(folder, force=force)
+        err.print(
+            f"Interrupted: the fit without its posterior is kept in {folder}.",
+            highlight=False,
+        )
+
+    with progress(record.id, quiet=quiet) as step:
+        twin = calibrate(record, seed=seed, progress=step, interrupted=keep)
     twin.save(folder, force=force)
     return twin
 

@@ -68,7 +68,7 @@ def residual(
     cordax.setup()
     kept = output.with_name(output.name + ".training")
     with progress(cohort.name, quiet=json) as step:
-        made = learn.read(cohort, seed=seed, say=step)
+        made = learn.read(cohort, seed=seed, progress=step)
         try:
             found, trained = learn.learn(
                 made, seed=seed, most=most, stages=learn.stages(steps), checkpoint=kept,
@@ -124,7 +124,7 @@ def surrogate(
     known = examine.read(find(patient))
     cordax.setup(fuse=True)
     with progress(known.id, quiet=json) as step:
-        made, judged = learn_surrogate.learn(known, seed=seed, runs=runs, say=step)
+        made, judged = learn_surrogate.learn(known, seed=seed, runs=runs, progress=step)
     storage.save(output, made)
     if json:
         told = {"seed": seed, "file": str(output), "training": made.training}

@@ -36,9 +36,9 @@ def whatif(
 ) -> None:
     scenario, twin = _scenario(treatments), _load(folder)
     found = twin.whatif([str(treatment) for treatment in scenario.treatments])
-    twin.keep(folder)
+    twin.remember(found).keep(folder)
     if json:
-        print_json({"scenario": str(scenario), **found})
+        print_json({"scenario": str(scenario), **found.table()})
     else:
         print_whatif(str(scenario), found)
 
@@ -77,24 +77,24 @@ def _load(folder: Path):
     return Twin.load(folder)
 
 
-def print_whatif(title: str, found: dict[str, Any]) -> None:
+def print_whatif(title: str, found: Any) -> None:
     """The before | after | change table, and what the reflex did."""
     from cordax.reports.html import unit, words
 
     rows = [
         [
-            words(row["index"]),
-            unit(row["unit"]),
-            spread(row["before"]),
-            spread(row["after"]),
-            spread(row["change"], signed=True),
+            words(row.name),
+            unit(row.unit),
+            spread(row.before),
+            spread(row.after),
+            spread(row.change, signed=True),
         ]
-        for row in found["rows"]
+        for row in found.rows
     ]
     header = ["Index", "Unit", "Before", "After", "Change"]
-    table(f"{title} (reflex {found['reflex']})", header, rows)
-    if found.get("flag"):
-        out.print(found["flag"], highlight=False, markup=False, soft_wrap=True)
+    table(f"{title} (reflex {found.reflex})", header, rows)
+    if found.flag:
+        out.print(found.flag, highlight=False, markup=False, soft_wrap=True)
 
 
 def report(

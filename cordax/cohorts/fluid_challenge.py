@@ -6,7 +6,6 @@ is then given to draws from Laplace's posterior.
 """
 
 import tomllib
-from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
@@ -23,6 +22,7 @@ from calibration.optimise.batches import in_chunks, together
 from calibration.optimise.fit import Fit, fit_many
 from calibration.parameters.patient_priors import REFERENCE_AREA
 from cordax.cohorts.fluid_table import Patient
+from cordax.progress import Progress, silent
 from physio.hemodynamics.circulation import Circulation
 from physio.hemodynamics.control.autoregulation import Autoregulated
 from physio.hemodynamics.control.baroreflex import Baroreflex
@@ -69,11 +69,6 @@ _FREE = {
 }
 
 Priors = dict[str, dict[str, float]]
-Progress = Callable[[str, float], None]
-
-
-def silent(phase: str, share: float) -> None:
-    """No progress wanted."""
 
 
 def frozen_priors() -> Priors:

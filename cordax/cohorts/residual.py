@@ -26,6 +26,7 @@ from calibration.problems.problem import Prediction, Problem, residuals
 from cordax.cohorts import fluid_challenge as fluid_twin
 from cordax.cohorts import fluid_table
 from cordax.cohorts.fluid_challenge import BOLUS
+from cordax.progress import Progress
 from cordax.records import examine
 from cordax.records.record import Record
 from cordax.twins import prepare as build
@@ -33,7 +34,7 @@ from learned.blocks.ranges import Range
 from learned.storage import file as learned_file
 from learned.storage.hybrid import Learned
 from learned.terms.residual import NeuralResidual, look_up, neural_residual
-from learned.training.loop import Progress, Stage, Trained, train
+from learned.training.loop import Stage, Trained, TrainingFigures, train
 from learned.training.penalties import orthogonality
 from learned.training.split import FEWEST
 from physio.compose import Augmented
@@ -49,8 +50,6 @@ STEPS = 150  # of a beat in training
 _WIDER = 0.1  # of the range seen at rest, added on both sides
 _UNKNOWN = 1e6  # sd that takes a value not measured out of the likelihood
 _NORM, _ORTHOGONAL = 0.3, 0.3  # penalties: of the mean square flow, of what z explains
-
-Say = Callable[[str, float], None]
 
 
 class Response(eqx.Module):
@@ -82,7 +81,7 @@ class Cohort:
         return [found.problem for found in self.fits]
 
 
-def read(path: Path, *, seed: int, say: Say) -> Cohort:
+def read(path: Path, *, seed: int, progress: Progress) -> Cohort:
     """The cohort of a folder of records or a table of fluid challenges (CSV).
 
     Each patient is calibrated to the mechanistic model. Raises ``FileNotFoundError``
@@ -92,7 +91,7 @@ def read(path: Path, *, seed: int, say: Say) -> Cohort:
     if not path.exists():
         raise FileNotFoundError(f"There is no {path}.")
     if path.is_file():
-        return _challenged(path, say)
+        return _challenged(path, progress)
     files = sorted(path.glob("*.toml"))
     if not files:
         raise ValueError(
@@ -108,7 +107,7 @@ def read(path: Path, *, seed: int, say: Say) -> Cohort:
             "both learned from and held out. Give each record its own id."
         )
     _require_enough(path, len(records))
-    return Cohort(ids, _fitted(records, seed, say))
+    return Cohort(ids, _fitted(records, seed, progress))
 
 
 def _require_enough(path: Path, patients: int) -> None:
@@ -119,7 +118,7 @@ def _require_enough(path: Path, patients: int) -> None:
         )
 
 
-def _challenged(path: Path, say: Say) -> Cohort:
+def _challenged(path: Path, progress: Progress) -> Cohort:
     """A table of fluid challenges, as ``cordax bench fluid-response`` reads it."""
     if path.suffix.lower() != ".csv":
         raise ValueError(
@@ -129,7 +128,7 @@ def _challenged(path: Path, say: Say) -> Cohort:
     patients = [p for p in fluid_table.read(path) if fluid_table.complete(p)]
     _require_enough(path, len(patients))
     priors = fluid_twin.frozen_priors()
-    fits = fluid_twin.calibrate(patients, priors, say)
+    fits = fluid_twin.calibrate(patients, priors, progress)
     change, sd = [], []
     for p in patients:
         pairs = [(p.after[n], p.before[n]) for n in fluid_table.PREDICTED.values()]
@@ -144,7 +143,7 @@ def _challenged(path: Path, say: Say) -> Cohort:
     return Cohort(tuple(p.id for p in patients), fits, response)
 
 
-def _fitted(records: list[Record], seed: int, say: Say) -> list[Fit]:
+def _fitted(records: list[Record], seed: int, progress: Progress) -> list[Fit]:
     starts = [build.start(r) for r in records]
     kinds = {jax.tree.structure((s.model, s.space)) for s in starts}
     if len(kinds) > 1:
@@ -163,7 +162,7 @@ def _fitted(records: list[Record], seed: int, say: Say) -> list[Fit]:
          for s in starts],
         starts=2,
         key=jax.random.key(seed),
-        progress=lambda n, _: say("physics", min(1.0, n / 15)),
+        progress=lambda n, _: progress("physics", min(1.0, n / 15)),
     )  # fmt: skip
 
 
@@ -304,13 +303,12 @@ def learn(
     most: float = MOST,
     stages: tuple[Stage, ...] = stages(),
     checkpoint: Path | None = None,
-    told: Callable[[Progress], None] | None = None,
+    told: Callable[[TrainingFigures], None] | None = None,
 ) -> tuple[Learned, Trained]:
     """Train the residual of a cohort; what is stored, and the training's curves.
 
     ``most`` bounds each flow it may add (mL/s). Raises ``ValueError`` as
-    :func:`learned.training.loop.train`; ``KeyboardInterrupt`` with ``trained`` on
-    Ctrl-C.
+    :func:`learned.training.loop.train`; on Ctrl-C the checkpoint is kept.
     """
     key = jax.random.key(seed)
     base: Any = cohort.problems[0].model

@@ -19,6 +19,7 @@ from calibration.observations.independence import Observations
 from calibration.optimise.batches import VALUE_LANES, in_chunks
 from calibration.parameters.space import Space
 from calibration.problems.circulation import Experiment, Indices
+from cordax.progress import Progress
 from cordax.records.record import Record
 from cordax.twins import prepare as build
 from cordax.twins.surrogate_density import _away
@@ -33,8 +34,6 @@ WIDER = 1.25  # of the prior's sd, so that its tails are not extrapolated
 JUDGED = 256  # draws that training has not seen
 #: Not smooth in the parameters, or not defined in every beat.
 _LEFT_OUT = ("e_a_ratio", "tau", "heart_rate")
-
-Say = Callable[[str, float], None]
 
 
 @eqx.filter_jit
@@ -56,7 +55,7 @@ def _beats(
 
 
 def learn(
-    record: Record, *, seed: int, runs: int, say: Say
+    record: Record, *, seed: int, runs: int, progress: Progress
 ) -> tuple[Learned, dict[str, dict[str, float]]]:
     """Train; the surrogate, and by index its error and coverage on fresh draws.
 
@@ -83,7 +82,7 @@ def learn(
     found = train_surrogate(
         simulate, sample, space.names, tuple(f.unit for f in free), key=key, runs=runs,
         learn=partial(fit_polynomial, degree=3 if runs >= 2000 else 2),
-        progress=lambda share: say("simulator", share),
+        progress=lambda share: progress("simulator", share),
     )  # fmt: skip
     judged = _judged(found, simulate, sample(jax.random.fold_in(key, 1), JUDGED, 1.0))
     told = {

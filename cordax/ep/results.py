@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 
 from cordax.ep import report, view
-from cordax.ep.run import Outcome, Progress
+from cordax.ep.run import Outcome
 from cordax.ep.settings import SCHEMA, stored
 from cordax.ep.surface import Surface, coarser, surface
+from cordax.progress import Progress, silent
 from cordax.reports.figures import electrophysiology as plot_ep
 from cordax.reports.figures import surface as plot_ep3d
-from cordax.versions import versions
 from physio.electrophysiology.mesh.formats import files as mesh_files
 from physio.electrophysiology.mesh.mesh import Mesh
 from physio.electrophysiology.mesh.order import restored
 from physio.electrophysiology.signals.ecg import LEADS
 from physio.electrophysiology.voxels.voxels import Voxels
 from physio.files import replacing_folder, write_atomic
+from physio.versions import versions
 
 _MOST_DRAWN = 400_000  # vertices of a picture
 _RHYTHM = 2500.0  # ms: a longer record runs on over the ECG's page
@@ -35,7 +36,7 @@ def write(
     command: str,
     force: bool = False,
     fields: str = "vtu",
-    progress: Progress = lambda phase, share: None,
+    progress: Progress = silent,
 ) -> Path:
     """Writes everything of a run into one folder, complete or not at all.
 

@@ -1,7 +1,6 @@
 """One run: heart, tissue or eikonal front, and what is measured on the way."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from cordax.ep import electrocardiogram, membranes, setup
 from cordax.ep.heart import Heart, build, there
 from cordax.ep.settings import Settings
+from cordax.progress import Progress, silent
 from physio.electrophysiology.anatomy.sinus_rhythm import FAST
 from physio.electrophysiology.eikonal import solve as eikonal
 from physio.electrophysiology.signals.activation import total_activation_time
@@ -19,7 +19,6 @@ from physio.electrophysiology.tissue import run as recording
 from physio.units import PERCENT
 
 #: Called with a phase in words and the share of it that is done.
-Progress = Callable[[str, float], None]
 
 _AFTER = 500.0  # ms from the last stimulus: activation and recovery of a heart
 _LARGEST = 2e9  # bytes of frames kept for a movie
@@ -66,7 +65,7 @@ def compute(
     settings: Settings,
     *,
     checkpoint: Path | None = None,
-    progress: Progress = lambda phase, share: None,
+    progress: Progress = silent,
 ) -> Outcome:
     """Runs the settings.
 

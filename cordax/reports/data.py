@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibration.sampling.interval import Spread
+from calibration.sampling.interval import Interval
 from cordax.twins.learned_range import InputRow
+from cordax.twins.what_if import ChangeRow
 
 if TYPE_CHECKING:
     pass
@@ -24,7 +25,7 @@ class ObservationRow:
     value: float
     sd: float
     unit: str
-    predicted: Spread
+    predicted: Interval
     residual: float
     discrepancy_sd: float = 0.0
     role: str = "likelihood"
@@ -68,7 +69,7 @@ class IndexRow:
 
     name: str
     unit: str
-    value: Spread
+    value: Interval
     published: tuple[float, float] | None = None
     source: str = ""
     measured: bool = False
@@ -80,8 +81,8 @@ class ParameterRow:
 
     name: str
     unit: str
-    prior: Spread
-    posterior: Spread
+    prior: Interval
+    posterior: Interval
     sd_ratio: float
     meaning: str = ""
     source: str = ""
@@ -90,17 +91,6 @@ class ParameterRow:
     def prior_only(self) -> bool:
         """Whether the data said next to nothing: the sd fell by less than a tenth."""
         return self.sd_ratio > 0.9
-
-
-@dataclass(frozen=True)
-class ChangeRow:
-    """An index before and after a treatment; the change is taken draw by draw."""
-
-    name: str
-    unit: str
-    before: Spread
-    after: Spread
-    change: Spread
 
 
 @dataclass(frozen=True)
@@ -168,8 +158,8 @@ class AddedRow:
 
     name: str
     unit: str
-    value: Spread
-    added: Spread
+    value: Interval
+    added: Interval
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibration.observations.waveforms import Waveform
-from calibration.sampling.interval import Spread
+from calibration.sampling.interval import Interval, interval
 from cordax.reports.data import (
     AddedRow,
-    ChangeRow,
     Diagnostic,
     HybridPart,
     IndexRow,
@@ -25,15 +24,15 @@ from cordax.reports.data import (
 from cordax.reports.healthy_ranges import published
 from cordax.twins.features import difference
 from cordax.twins.learned_range import flag, input_rows
-from cordax.versions import versions
+from cordax.twins.what_if import WhatIf
 from physio.hemodynamics.indices.beat import UNITS
 from physio.parameters import parameters
+from physio.versions import versions
 
 if TYPE_CHECKING:
     from cordax.twins.twin import Twin
 
 _PRIOR_ONLY = 0.9  # posterior over prior sd from which the data said next to nothing
-_COMPARED = ("before", "after", "change")
 _LEFT, _RIGHT = "left_ventricle", "right_ventricle"
 
 #: What the model leaves out, said in every report.
@@ -48,18 +47,13 @@ LIMITS = (
 )
 
 
-def _spread(values: Any) -> Spread:
-    low, middle, high = np.quantile(np.asarray(values), [0.05, 0.5, 0.95])
-    return float(middle), float(low), float(high)
-
-
 def observation_rows(twin: "Twin") -> tuple[ObservationRow, ...]:
     """Every number measured, beside its posterior predictive."""
     rows = []
     for o, value in zip(twin.start.observations, twin.rest.values, strict=True):
         if isinstance(o, Waveform):
             continue
-        predicted = _spread(value[1:])
+        predicted = interval(value[1:])
         sd = float(o.total_sd)
         residual = (float(o.value) - predicted[0]) / sd
         rows.append(
@@ -83,16 +77,16 @@ def parameter_rows(twin: "Twin") -> tuple[ParameterRow, ...]:
     rows = []
     for k, free in enumerate(space.free):
         name = free.name
-        prior = (float(middle[name]), float(low[name]), float(high[name]))
+        prior = Interval(*(float(q[name]) for q in (middle, low, high)))
         about = known.get(free.name)
         meaning = about.doc if about else "start of the model's beat in the recording"
         rows.append(
             ParameterRow(
-                free.name, free.unit, prior, _spread(after[free.name]),
+                free.name, free.unit, prior, interval(after[free.name]),
                 float(twin.sd_ratio[k]), meaning, about.source if about else "",
             )
         )  # fmt: skip
-    gain = _spread(twin.gains)
+    gain = interval(twin.gains)
     return *rows, ParameterRow(
         "reflex.gain", "1", gain, gain, 1.0, "strength of the baroreflex", ""
     )
@@ -139,7 +133,7 @@ def _waveforms(twin: "Twin") -> tuple[WaveformPanel, ...]:
     for o, value in seen:
         fitted = o.role == "likelihood"
         value = np.asarray(value) if fitted else _later(o, value, by)
-        low, middle, high = np.quantile(value[1:], [0.05, 0.5, 0.95], axis=0)
+        middle, low, high = interval(value[1:])
         title = _TITLES.get(o.kind, o.kind) + (f", {o.site}" if o.site else "")
         t, measured = np.asarray(o.t), np.asarray(o.values)
         panels.append(
@@ -154,23 +148,23 @@ def _waveforms(twin: "Twin") -> tuple[WaveformPanel, ...]:
         ("pressure.left_ventricle", "Left ventricular pressure"),
         ("pressure.right_atrium", "Right atrial pressure"),
     ):
-        low, middle, high = np.quantile(waves[key][1:], [0.05, 0.5, 0.95], axis=0)
+        middle, low, high = interval(waves[key][1:])
         panels.append(WaveformPanel(title, "mmHg", waves["time"][0], middle, low, high))
     return tuple(panels)
 
 
 def _loops(twin: "Twin") -> tuple[LoopPanel, ...]:
-    asked = twin.asked[-1] if twin.asked else None
+    asked = twin.what_ifs[-1] if twin.what_ifs else None
     panels = []
     for chamber in (_LEFT, _RIGHT):
         volume, pressure = f"volume.{chamber}", f"pressure.{chamber}"
-        rows = np.flatnonzero(np.asarray(twin.rest.ok if not asked else asked["good"]))
+        rows = np.flatnonzero(np.asarray(twin.rest.ok if not asked else asked.good))
         more = {}
         if asked:
             more = {
-                "after_volume": asked["waves"][volume][rows],
-                "after_pressure": asked["waves"][pressure][rows],
-                "after_title": f"after {asked['title']}",
+                "after_volume": asked.waves[volume][rows],
+                "after_pressure": asked.waves[pressure][rows],
+                "after_title": f"after {asked.title}",
             }
         waves = {k: np.asarray(v) for k, v in twin.rest.waves.items()}
         panels.append(
@@ -193,7 +187,7 @@ def _indices(twin: "Twin") -> tuple[IndexRow, ...]:
         between, source = published(name, twin.record.sex) or (None, "")
         rows.append(
             IndexRow(
-                name, unit, _spread(values[1:]), between, source,
+                name, unit, interval(values[1:]), between, source,
                 measured=name in measured,
             )
         )  # fmt: skip
@@ -224,22 +218,11 @@ def _seen(twin: "Twin") -> tuple[str, ...]:
 
 
 def _whatifs(twin: "Twin") -> tuple[WhatIfTable, ...]:
-    return tuple(
-        WhatIfTable(
-            asked["title"],
-            asked["reflex"],
-            tuple(
-                # a what-if read back from a file has lists
-                ChangeRow(r["index"], r["unit"], *(tuple(r[k]) for k in _COMPARED))
-                for r in asked["rows"]
-            ),
-            f"{asked['draws']} draws"
-            + (
-                f", {asked['draws_lost']} without a beat" if asked["draws_lost"] else ""
-            ),
-        )
-        for asked in twin.asked
-    )
+    def note(found: WhatIf) -> str:
+        lost = f", {found.draws_lost} without a beat" if found.draws_lost else ""
+        return f"{found.draws} draws{lost}"
+
+    return tuple(WhatIfTable(w.title, w.reflex, w.rows, note(w)) for w in twin.what_ifs)
 
 
 def _patient(twin: "Twin") -> dict[str, str]:
@@ -315,7 +298,7 @@ def _added(twin: "Twin") -> tuple[AddedRow, ...]:
         both = [np.asarray(d.features[name])[good] for d in (twin.rest, plain)]
         if np.isfinite(both).all() and np.any(both):
             rows.append(
-                AddedRow(name, unit, _spread(both[0]), _spread(difference(*both)))
+                AddedRow(name, unit, interval(both[0]), interval(difference(*both)))
             )
     return tuple(rows)
 
@@ -343,9 +326,7 @@ def hybrid_part(twin: "Twin") -> HybridPart | None:
     if twin.residual is None:
         return None
     residual = twin.residual
-    asked = tuple(
-        (a["title"], input_rows(residual, a["learned"], a["good"])) for a in twin.asked
-    )
+    asked = tuple((w.title, w.inputs) for w in twin.what_ifs)
     return HybridPart(
         _added(twin),
         input_rows(residual, twin.rest.learned, np.asarray(twin.rest.ok)),

@@ -1,7 +1,7 @@
 """The report: one HTML file that needs nothing else, from a plain `ReportData`.
 
-Every interval is the central 90 % of the posterior, written as `Spread`: median, lower
-and upper end, in the row's unit. Names are those of the parameters and indices; the
+Every interval is the central 90 % of the posterior, an `Interval` of median, lower
+and upper end in the row's unit. Names are those of the parameters and indices; the
 page writes them out in words.
 """
 

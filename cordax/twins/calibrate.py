@@ -1,6 +1,6 @@
 """From a record to a twin: prepare, fit, draw from the posterior."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -8,9 +8,10 @@ import numpy as np
 
 from calibration.optimise.fit import Fit, fit, fit_many
 from calibration.sampling.posterior import Posterior, sample_fit
+from cordax.progress import Progress, silent
 from cordax.records.record import Record
 from cordax.twins import prepare as build
-from cordax.twins.twin import Progress, Twin, _silent
+from cordax.twins.twin import Twin
 from learned.storage.hybrid import Learned
 from learned.terms.residual import silenced
 
@@ -59,7 +60,7 @@ def fitted(
     records: Sequence[Record],
     *,
     seed: int = 20260101,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     residual: Learned | None = None,
 ) -> list[Fit | None]:
     """The fits of several patients, those of one kind as one batch.
@@ -91,10 +92,11 @@ def calibrate(
     record: Record,
     *,
     seed: int = 20260101,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     found: Fit | None = None,
     residual: Learned | None = None,
     surrogate: Learned | None = None,
+    interrupted: Callable[[Twin], None] | None = None,
 ) -> Twin:
     """A twin of a patient record: fit (or ``found``), posterior draws, diagnostics.
 
@@ -103,9 +105,9 @@ def calibrate(
     patient leads the posterior's chains, every draw decided by the circulation
     itself (delayed acceptance).
 
-    Raises ``ValueError`` where no start reaches a periodic beat. A
-    ``KeyboardInterrupt`` while sampling carries the twin that Laplace's
-    approximation gives as ``twin``.
+    Raises ``ValueError`` where no start reaches a periodic beat. On Ctrl-C while
+    sampling, ``interrupted`` is given the twin of Laplace's approximation to keep;
+    then ``KeyboardInterrupt`` goes on.
     """
     start = build.start(record, residual=residual)
     key = jax.random.key(seed)
@@ -136,11 +138,11 @@ def calibrate(
             found, key=jax.random.fold_in(key, 1), draws=DRAWS, ess=ESS,
             progress=lambda n, ess: progress("posterior", min(1.0, ess / ESS)), **how,
         )  # fmt: skip
-    except KeyboardInterrupt as stop:
-        rough = sample_fit(
-            found, key=jax.random.fold_in(key, 1), method="laplace", draws=DRAWS
-        )
-        interrupted: Any = stop
-        interrupted.twin = _made(record, start, found, rough, seed, plain, residual)
+    except KeyboardInterrupt:
+        if interrupted is not None:
+            rough = sample_fit(
+                found, key=jax.random.fold_in(key, 1), method="laplace", draws=DRAWS
+            )
+            interrupted(_made(record, start, found, rough, seed, plain, residual))
         raise
     return _made(record, start, found, posterior, seed, plain, residual)

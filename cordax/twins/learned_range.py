@@ -5,16 +5,12 @@ where it was learned, and which mechanistic parameter moved when it came in.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from calibration.sampling.interval import Spread
 from cordax.twins.features import LEARNED
 from learned.storage.hybrid import Learned
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -70,8 +66,3 @@ def flag(rows: tuple[InputRow, ...]) -> str:
         f"{worst.learned[1]:.3g} {worst.unit}; here {worst.seen[0]:.3g} to "
         f"{worst.seen[1]:.3g}). There it fades and the mechanistic model answers."
     )
-
-
-def _spread(values: Any) -> Spread:
-    low, middle, high = np.quantile(np.asarray(values), [0.05, 0.5, 0.95])
-    return float(middle), float(low), float(high)

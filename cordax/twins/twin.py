@@ -6,8 +6,9 @@ patient's own state: the gain of the reflex is a draw from its prior, because no
 measured at rest tells it.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,27 +21,22 @@ from jaxtyping import Float
 
 from calibration.optimise.batches import features_many, predict_many
 from calibration.problems.problem import Problem
+from calibration.sampling.interval import interval
 from cordax.records.record import Record, from_payload
 from cordax.twins import prepare as build
 from cordax.twins import store
-from cordax.twins.features import difference
 from cordax.twins.learned_range import flag, input_rows
-from cordax.twins.what_if import Draw, _awake, _draws, _spread, _treated
+from cordax.twins.what_if import Draw, WhatIf, awake, change_rows, kept_of, treated
 from learned.storage import file as learned_file
 from learned.storage import hybrid as storage
 from learned.storage.hybrid import Learned
 from learned.terms.residual import silenced
 from physio.hemodynamics.control.baroreflex import LOOP_GAIN_AT_UNIT_GAIN
-from physio.hemodynamics.indices.beat import UNITS
 from physio.parameters import parameters
+from physio.versions import versions
 
 _ASKED = "whatifs"  # folder of the what-ifs asked, inside the twin's
 _RESIDUAL = "residual.h5"  # the learned part, inside the twin's folder
-Progress = Callable[[str, float], None]
-
-
-def _silent(phase: str, share: float) -> None:
-    """No progress wanted."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class Twin:
     verdict: tuple[str, ...]
     diagnostics: dict[str, Any]
     seed: int
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    what_ifs: tuple[WhatIf, ...] = ()
     residual: Learned | None = None
     plain_z: Float[np.ndarray, " n_z"] | None = None
 
@@ -96,12 +92,12 @@ class Twin:
         z = np.concatenate([self.z[None], self.draws])
         start = np.tile(np.asarray(problem.start()), (len(z), 1))
         _, seen = predict_many(problem, z, start)
-        return _draws(seen.features, seen.values, seen.ok)
+        return kept_of(seen.features, seen.values, seen.ok)
 
     @property
     def reflex(self) -> str:
         """On or blunted, with the loop gain and its 90 % interval."""
-        middle, low, high = (g * LOOP_GAIN_AT_UNIT_GAIN for g in _spread(self.gains))
+        middle, low, high = (g * LOOP_GAIN_AT_UNIT_GAIN for g in interval(self.gains))
         return f"{self.start.reflex}, loop gain {middle:.1f} ({low:.1f} to {high:.1f})"
 
     def _after(self, interventions: Sequence[Any]) -> Draw:
@@ -110,16 +106,16 @@ class Twin:
         z = np.concatenate([self.z[None], self.draws])
         gains = np.concatenate([[np.median(self.gains)], self.gains])
         arrays = (jnp.asarray(x) for x in (z, gains, self.rest.sensed))
-        models, experiments = _awake(self.problem, *arrays)
-        after, start = _treated(models, then(*interventions))
+        models, experiments = awake(self.problem, *arrays)
+        after, start = treated(models, then(*interventions))
         features, _, ok = features_many(after, experiments, start)
-        return _draws(features, (), ok)
+        return kept_of(features, (), ok)
 
-    def whatif(self, treatments: Sequence[str]) -> dict[str, Any]:
+    def whatif(self, treatments: Sequence[str]) -> WhatIf:
         """Every index before and after treatments given together, and its change.
 
-        ``treatments`` as typed, ``"fluid_bolus=500mL"``. Each entry of ``rows`` has
-        median and 90 % interval; the change is taken draw by draw. Raises
+        ``treatments`` as typed, ``"fluid_bolus=500mL"``. The twin is not changed:
+        :meth:`remember` gives one whose report shows the answer. Raises
         ``ValueError`` where more than a tenth of the draws find no periodic beat.
         """
         from cordax.scenarios.names import TREATMENTS
@@ -137,47 +133,29 @@ class Twin:
                 f"{', '.join(map(str, parsed))}: the dose is beyond what this heart "
                 "bears in the model. Try a smaller one."
             )
-        rows = []
-        for name in UNITS:
-            if name not in after.features or name not in self.rest.features:
-                continue
-            pair = [d.features[name][1:][good[1:]] for d in (self.rest, after)]
-            if not np.isfinite(pair).all() or not np.any(pair):
-                continue  # a valve that does not leak has no regurgitation to show
-            rows.append(
-                {
-                    "index": name,
-                    "unit": UNITS[name],
-                    "before": _spread(pair[0]),
-                    "after": _spread(pair[1]),
-                    "change": _spread(difference(pair[1], pair[0])),
-                }
-            )
-        found: dict[str, Any] = {
-            "rows": rows,
-            "reflex": self.reflex,
-            "draws": int(good[1:].sum()),
-            "draws_lost": lost,
-        }
-        title = " and ".join(map(str, parsed))
-        kept = {"title": title, **found, "waves": after.waves, "good": good}
+        learned, inputs = {}, ()
         if self.residual is not None:
-            kept["learned"] = after.learned
-            inputs = input_rows(self.residual, after.learned, good)
-            found["learned"] = [asdict(row) for row in inputs]
-            found["flag"] = flag(inputs)
-        titles = [a["title"] for a in self.asked]
-        place = titles.index(title) if title in titles else len(titles)
-        self.asked[place : place + 1] = [kept]
-        return found
+            learned, inputs = (
+                after.learned,
+                input_rows(self.residual, after.learned, good),
+            )
+        return WhatIf(
+            " and ".join(map(str, parsed)), change_rows(self.rest, after, good),
+            self.reflex, int(good[1:].sum()), lost, after.waves, good, learned,
+            inputs, flag(inputs),
+        )  # fmt: skip
+
+    def remember(self, found: WhatIf) -> "Twin":
+        """A twin that shows this answer in its report, after those it showed before;
+        the same treatments asked again replace their answer."""
+        others = tuple(w for w in self.what_ifs if w.title != found.title)
+        return dataclasses.replace(self, what_ifs=(*others, found))
 
     def save(self, folder: str | Path, force: bool = False) -> None:
         """Write the twin folder, whole or not at all.
 
         Raises ``FileExistsError`` where it exists and ``force`` is not set.
         """
-        from cordax.versions import versions
-
         space = self.start.space
         physical = jax.vmap(space.physical)(jnp.asarray(self.draws))
         payload = {
@@ -213,9 +191,10 @@ class Twin:
             storage.save(folder / _RESIDUAL, self.residual)
 
     def keep(self, folder: str | Path) -> None:
-        """Add the what-ifs asked to the twin's folder, for its report."""
-        for k, asked in enumerate(self.asked):
-            store.save_part(Path(folder) / _ASKED / f"{k + 1:03d}.h5", asked)
+        """Add the what-ifs remembered to the twin's folder, for its report."""
+        for k, found in enumerate(self.what_ifs):
+            path = Path(folder) / _ASKED / f"{k + 1:03d}.h5"
+            store.save_part(path, found.payload())
 
     @classmethod
     def load(cls, folder: str | Path, model: Any = None) -> "Twin":
@@ -237,8 +216,8 @@ class Twin:
         )  # fmt: skip
         _same_leaves(twin.model, payload["model"]["leaves"], Path(folder))
         kept = sorted((Path(folder) / _ASKED).glob("*.h5"))
-        twin.asked.extend(store.load_part(path) for path in kept)
-        return twin
+        answers = (WhatIf.from_payload(store.load_part(path)) for path in kept)
+        return dataclasses.replace(twin, what_ifs=tuple(answers))
 
 
 def _mark(residual: Learned) -> str:

@@ -1,6 +1,6 @@
-"""What a treatment does to a twin's posterior draws."""
+"""What a treatment does to a twin's posterior draws: a value, asked of a twin."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import equinox as eqx
@@ -9,10 +9,14 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from calibration.problems.problem import Problem
-from cordax.twins.features import LEARNED, SENSED, WAVE
+from calibration.sampling.interval import Interval, interval
+from cordax.twins.features import LEARNED, SENSED, WAVE, difference
+from cordax.twins.learned_range import InputRow
 from physio.hemodynamics.control.baroreflex import Baroreflex
 from physio.hemodynamics.indices.beat import UNITS
 from physio.parameters import replace
+
+_COMPARED = ("before", "after", "change")
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,105 @@ class Draw:
     ok: np.ndarray
 
 
-def _draws(features: dict[str, Any], values: tuple[Any, ...], ok: Any) -> Draw:
+@dataclass(frozen=True)
+class ChangeRow:
+    """An index before and after a treatment; the change is taken draw by draw."""
+
+    name: str
+    unit: str
+    before: Interval
+    after: Interval
+    change: Interval
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """What treatments given together do: the answer, and what pictures need of it.
+
+    ``good`` (n_draw + 1,) marks the beats found before and after, ``waves`` hold the
+    beats after by phase; ``asked`` is how far a learned residual was asked, ``inputs``
+    the same by input and ``flag`` the sentence where it left its range.
+    """
+
+    title: str
+    rows: tuple[ChangeRow, ...]
+    reflex: str
+    draws: int
+    draws_lost: int
+    waves: dict[str, np.ndarray]
+    good: np.ndarray
+    asked: dict[str, np.ndarray] = field(default_factory=dict)
+    inputs: tuple[InputRow, ...] = ()
+    flag: str = ""
+
+    def row(self, name: str) -> ChangeRow:
+        """One index. Raises ``KeyError`` naming those that are there."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(f"{name!r} is not among {', '.join(r.name for r in self.rows)}")
+
+    def table(self) -> dict[str, Any]:
+        """The answer as plain values, for JSON."""
+        found: dict[str, Any] = {
+            "rows": [
+                {
+                    "index": r.name,
+                    "unit": r.unit,
+                    "before": r.before,
+                    "after": r.after,
+                    "change": r.change,
+                }
+                for r in self.rows
+            ],
+            "reflex": self.reflex,
+            "draws": self.draws,
+            "draws_lost": self.draws_lost,
+        }
+        if self.inputs:
+            found |= {"learned": [asdict(r) for r in self.inputs], "flag": self.flag}
+        return found
+
+    def payload(self) -> dict[str, Any]:
+        """Everything as plain values and arrays, for the store."""
+        return {
+            "title": self.title, **self.table(), "waves": self.waves,
+            "good": self.good, "asked": self.asked,
+        }  # fmt: skip
+
+    @classmethod
+    def from_payload(cls, kept: dict[str, Any]) -> "WhatIf":
+        """What :meth:`payload` gave, read back from a file."""
+        rows = (
+            ChangeRow(r["index"], r["unit"], *(Interval(*r[k]) for k in _COMPARED))
+            for r in kept["rows"]
+        )
+        inputs = (
+            InputRow(**r | {k: tuple(r[k]) for k in ("learned", "seen")})
+            for r in kept.get("learned", ())
+        )
+        return cls(
+            kept["title"], tuple(rows), kept["reflex"], kept["draws"],
+            kept["draws_lost"], kept["waves"], np.asarray(kept["good"]),
+            kept.get("asked", {}), tuple(inputs), kept.get("flag", ""),
+        )  # fmt: skip
+
+
+def change_rows(before: Draw, after: Draw, good: np.ndarray) -> tuple[ChangeRow, ...]:
+    """Every index that both beats have, over the draws that are good."""
+    rows = []
+    for name, unit in UNITS.items():
+        if name not in after.features or name not in before.features:
+            continue
+        pair = [d.features[name][1:][good[1:]] for d in (before, after)]
+        if not np.isfinite(pair).all() or not np.any(pair):
+            continue  # a valve that does not leak has no regurgitation to show
+        change = difference(pair[1], pair[0])
+        rows.append(ChangeRow(name, unit, *map(interval, (*pair, change))))
+    return tuple(rows)
+
+
+def kept_of(features: dict[str, Any], values: tuple[Any, ...], ok: Any) -> Draw:
     waves = {k.removeprefix(WAVE): v for k, v in features.items() if k.startswith(WAVE)}
     scalars = {k: v for k, v in features.items() if k in UNITS}
     learned = {k: v for k, v in features.items() if k.startswith(LEARNED)}
@@ -37,7 +139,7 @@ def _draws(features: dict[str, Any], values: tuple[Any, ...], ok: Any) -> Draw:
 
 
 @eqx.filter_jit
-def _awake(problem: Problem, z: Array, gain: Array, sensed: Array) -> tuple[Any, Any]:
+def awake(problem: Problem, z: Array, gain: Array, sensed: Array) -> tuple[Any, Any]:
     """Models and experiments of draws, stacked, with the reflex at rest in each."""
 
     def one(z: Array, gain: Array, sensed: Array) -> tuple[Any, Any]:
@@ -48,7 +150,7 @@ def _awake(problem: Problem, z: Array, gain: Array, sensed: Array) -> tuple[Any,
 
 
 @eqx.filter_jit
-def _treated(models: Any, treatment: Any) -> tuple[Any, Array]:
+def treated(models: Any, treatment: Any) -> tuple[Any, Array]:
     """Stacked models after a treatment, and where to begin to search for their beat:
     little to compile for each kind of treatment."""
 
@@ -57,8 +159,3 @@ def _treated(models: Any, treatment: Any) -> tuple[Any, Array]:
         return after, ravel_pytree(after.initial_state())[0]
 
     return eqx.filter_vmap(one)(models)
-
-
-def _spread(values: Any) -> tuple[float, float, float]:
-    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
-    return float(middle), float(low), float(high)

@@ -1,7 +1,6 @@
 """The file of a learned part: a header to read, arrays to use, nothing pickled."""
 
 import hashlib
-import importlib.metadata
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,17 +32,6 @@ def digest(*arrays: Any) -> str:
         told.update(f"{array.dtype.str}{array.shape}".encode())
         told.update(array.tobytes())
     return told.hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Of the packages a learned part depends on."""
-    found = {}
-    for name in ("cordax", "jax", "equinox", "optax", "numpy"):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "unknown"
-    return found
 
 
 def write_arrays(

@@ -23,13 +23,13 @@ from learned.storage.file import (
     SCHEMA,
     LearnedError,
     read_arrays,
-    versions,
     write_arrays,
 )
 from learned.storage.trees import TreeError, flatten, rebuild
 from learned.terms.residual import NeuralResidual, look_up
 from physio.compose import Augmented
 from physio.parameters import get, parameters, replace
+from physio.versions import versions
 
 #: Units of what a circulation or a cell observes, by the first word of its name.
 UNITS = {

@@ -53,7 +53,7 @@ class Stage(NamedTuple):
     batch: int = 0
 
 
-class Progress(NamedTuple):
+class TrainingFigures(NamedTuple):
     """What is told while it trains: step, of how many, losses, seconds to go."""
 
     step: int
@@ -270,7 +270,7 @@ def train(
     judge_every: int = 5,
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 50,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[TrainingFigures], None] | None = None,
 ) -> Trained:
     """Train a shared part and everyone's own parameters, by Adam on clipped gradients.
 
@@ -280,8 +280,7 @@ def train(
     r.network.biases)``; ``projected`` is applied after every step. ``held_out`` is a
     share of the patients, or their rows. The last stage stops after ``patience``
     judgements without a better held-out loss (0: never). On Ctrl-C the checkpoint is
-    written, then ``KeyboardInterrupt`` raised with the result so far as its
-    ``trained``.
+    written, then ``KeyboardInterrupt`` goes on: the same call resumes.
 
     Raises ``ValueError`` for a cohort too small to split, a patient on both sides,
     NaN in the data, a checkpoint of another training, or gradients that stay infinite.
@@ -307,22 +306,16 @@ def train(
         state = _resumed(checkpoint, mark, state)
     halves = (_rows(data, rows), _rows(data, out))
     told = _Told(progress, sum(s.steps for s in stages), state.step)
-    stop: KeyboardInterrupt | None = None
-    finished = False
     try:
         finished = _run(
             task, state, halves, stages, key, patience, judge_every,
             lambda s, every: keep(s) if every % checkpoint_every == 0 else None, told,
         )  # fmt: skip
-    except KeyboardInterrupt as interrupt:
-        stop = interrupt
+    except KeyboardInterrupt:
+        keep(state)
+        raise
     keep(state)
-    found = _found(task, state, own, rows, out, finished)
-    if stop is not None:
-        interrupted: Any = KeyboardInterrupt("Interrupted while training.")
-        interrupted.trained = found
-        raise interrupted from stop
-    return found
+    return _found(task, state, own, rows, out, finished)
 
 
 class _Told:
@@ -339,7 +332,7 @@ class _Told:
         each = (time.monotonic() - self.begun) / done
         seen = [held for _, held in state.curve if np.isfinite(held)]
         self.progress(
-            Progress(
+            TrainingFigures(
                 state.step,
                 self.steps,
                 state.curve[-1][0],

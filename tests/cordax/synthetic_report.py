@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from calibration.sampling import interval
+from calibration.sampling.interval import Interval
 from cordax.reports import data as report_data
 
 
-def spread(middle: float, share: float = 0.08) -> interval.Spread:
+def spread(middle: float, share: float = 0.08) -> Interval:
     half = abs(middle) * share
-    return (middle, middle - half, middle + half)
+    return Interval(middle, middle - half, middle + half)
 
 
 def loop(title: str, edv: float, esv: float, top: float, after: bool = False):
@@ -125,7 +125,11 @@ def example() -> report_data.ReportData:
             change("stroke_volume", "mL", 53.9, 60.2),
             change("central_venous_pressure", "mmHg", 5.1, 6.8),
             report_data.ChangeRow(
-                "heart_rate", "1/min", spread(85.5), spread(84.6), (-0.9, -3.1, 0.4)
+                "heart_rate",
+                "1/min",
+                spread(85.5),
+                spread(84.6),
+                Interval(-0.9, -3.1, 0.4),
             ),
         ),
         "Crystalloid, 70 % of it still in the vessels.",

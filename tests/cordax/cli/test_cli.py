@@ -10,13 +10,17 @@ import types
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from stored_twin import example as payload
 from synthetic_report import example
-from test_store import example as payload
 from typed_commands import call
 
+from calibration.sampling.interval import Interval
 from cordax.cli.app import app
+from cordax.reports import from_twin
 from cordax.twins import store
+from cordax.twins.what_if import ChangeRow, WhatIf
 
 
 class Twin:
@@ -33,9 +37,13 @@ class Twin:
         return Twin(store.load(folder)["id"])
 
     def whatif(self, treatments):
-        row = {"index": "mean_pressure", "unit": "mmHg", "before": (64.9, 60.0, 70.0)}
-        row |= {"after": (69.8, 64.0, 75.0), "change": (4.9, 1.5, 8.3)}
-        return {"rows": [row], "reflex": "off", "treatments": treatments}
+        ends = ((64.9, 60.0, 70.0), (69.8, 64.0, 75.0), (4.9, 1.5, 8.3))
+        row = ChangeRow("mean_pressure", "mmHg", *(Interval(*x) for x in ends))
+        title = " and ".join(treatments)
+        return WhatIf(title, (row,), "off", 255, 0, {}, np.ones(256, bool))
+
+    def remember(self, found):
+        return self
 
     def keep(self, folder):
         self.kept = folder
@@ -56,7 +64,7 @@ def twin(monkeypatch):
     """Puts the stand-in where twins are; its calibration may be replaced."""
     module = types.ModuleType("cordax.twins.twin")
 
-    def calibrate(record, *, seed, progress, found=None, residual=None, surrogate=None):
+    def calibrate(record, *, seed, progress, **options):
         progress("fit", 0.5)
         progress("fit", 1.0)
         return Twin(f"{record.id}-{seed}")
@@ -69,9 +77,8 @@ def twin(monkeypatch):
     making = types.ModuleType("cordax.twins.calibrate")
     making.calibrate, making.fitted = calibrate, fitted
     monkeypatch.setitem(sys.modules, "cordax.twins.calibrate", making)
-    showing = types.ModuleType("cordax.reports.from_twin")
-    showing.summary, showing.report_data = Twin._summary, Twin._report_data
-    monkeypatch.setitem(sys.modules, "cordax.reports.from_twin", showing)
+    monkeypatch.setattr(from_twin, "summary", Twin._summary)
+    monkeypatch.setattr(from_twin, "report_data", Twin._report_data)
     return making
 
 
@@ -184,16 +191,13 @@ def test_every_problem_of_every_record_is_told_at_once(capsys, here, twin):
 def test_ctrl_c_keeps_what_is_finished(capsys, here, twin):
     done = twin.calibrate
 
-    def interrupted(
-        record, *, seed, progress, found=None, residual=None, surrogate=None
-    ):
+    def stopped(record, *, interrupted, **options):
         if record.id == "hfref":
-            stop = KeyboardInterrupt()
-            stop.twin = Twin("partial")
-            raise stop
-        return done(record, seed=seed, progress=progress)
+            interrupted(Twin("partial"))
+            raise KeyboardInterrupt
+        return done(record, interrupted=interrupted, **options)
 
-    twin.calibrate = interrupted
+    twin.calibrate = stopped
     code, _, errors = call(capsys, "fit", "periop", "hfref", "healthy", "-o", "w")
     assert code == 130
     assert "Interrupted" in errors
@@ -209,7 +213,8 @@ def test_whatif_reports_before_after_and_change(capsys, here, twin):
     assert "+4.90 (+1.50 to +8.30)" in said
     assert "reflex off" in said
     code, said, _ = call(capsys, "whatif", "a", "fluid_bolus=0.5L", "--json")
-    assert json.loads(said)["treatments"] == ["fluid_bolus=500mL"]
+    assert json.loads(said)["scenario"] == "fluid_bolus=500mL"
+    assert json.loads(said)["rows"][0]["change"] == [4.9, 1.5, 8.3]
     code, _, errors = call(capsys, "whatif", "a", "fluid_bolis=1")
     assert code == 1
     assert "fluid_bolus" in errors
@@ -424,7 +429,7 @@ def test_doctor_finds_versions_devices_and_shadows(capsys, here, monkeypatch):
     found = json.loads(said)
     assert found["problems"] == []
     assert code == 0
-    assert {"cordax", "jax", "Python"} <= set(found["versions"])
+    assert {"cordax", "jax", "python"} <= set(found["versions"])
     assert found["devices"]
     foreign = here / "learned" / "__init__.py"
     foreign.parent.mkdir()

@@ -38,20 +38,31 @@ def test_the_interval_of_what_was_measured_is_narrower_than_the_prior(twin):
 
 
 def test_nothing_given_changes_nothing(twin):
-    for row in twin.whatif(["fluid_bolus=0mL"])["rows"]:
-        assert row["change"] == (0.0, 0.0, 0.0), row
+    for row in twin.whatif(["fluid_bolus=0mL"]).rows:
+        assert row.change == (0.0, 0.0, 0.0), row
         # the beats are periodic to 1e-8; slopes and peaks magnify that
-        near = 1e-6 * abs(row["before"][0]) + 1e-6
-        assert np.allclose(row["after"], row["before"], rtol=0.0, atol=near)
+        near = 1e-6 * abs(row.before.median) + 1e-6
+        assert np.allclose(row.after, row.before, rtol=0.0, atol=near)
 
 
 def test_a_vasodilator_lowers_pressure_and_the_table_says_what_the_reflex_did(twin):
     found = twin.whatif(["vasodilator=0.8"])
-    rows = {row["index"]: row for row in found["rows"]}
-    middle, low, high = rows["mean_pressure"]["change"]
+    middle, low, high = found.row("mean_pressure").change
     assert low < middle < high < 0.0
-    assert rows["cardiac_output"]["change"][0] > 0.0
-    assert found["reflex"].startswith("blunted")
+    assert found.row("cardiac_output").change.median > 0.0
+    assert found.reflex.startswith("blunted")
+    with pytest.raises(KeyError, match="cardiac_output"):
+        found.row("cardiac_outptu")
+
+
+def test_asking_changes_nothing(twin):
+    before = twin.what_ifs
+    found = twin.whatif(["vasodilator=0.8"])
+    assert twin.what_ifs is before
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        twin.what_ifs = (found,)
+    once = twin.remember(found)
+    assert once.remember(found).what_ifs == once.what_ifs and not twin.what_ifs
 
 
 def test_a_dose_the_heart_does_not_bear_is_refused(twin):
@@ -60,17 +71,16 @@ def test_a_dose_the_heart_does_not_bear_is_refused(twin):
 
 
 def test_save_and_load_give_the_same_answers(twin, tmp_path):
-    twin.whatif(["vasodilator=0.8"])
-    twin.save(tmp_path / "twin")
+    found = twin.whatif(["vasodilator=0.8"])
+    twin.remember(found).save(tmp_path / "twin")
     again = Twin.load(tmp_path / "twin")
-    kept = {asked["title"]: asked["rows"] for asked in again.asked}
-    assert kept["vasodilator=0.8"][0]["after"] == list(
-        twin.asked[-1]["rows"][0]["after"]
-    )
-    one, two = (t.whatif(["vasodilator=0.7"])["rows"] for t in (twin, again))
-    assert [r["index"] for r in one] == [r["index"] for r in two]
+    (kept,) = again.what_ifs
+    assert kept.rows == found.rows and kept.title == "vasodilator=0.8"
+    np.testing.assert_array_equal(kept.good, found.good)
+    one, two = (t.whatif(["vasodilator=0.7"]).rows for t in (twin, again))
+    assert [r.name for r in one] == [r.name for r in two]
     for a, b in zip(one, two, strict=True):
-        assert np.allclose(a["after"], b["after"], rtol=1e-9)
+        assert np.allclose(a.after, b.after, rtol=1e-9)
     with pytest.raises(FileExistsError):
         twin.save(tmp_path / "twin")
 
@@ -78,7 +88,7 @@ def test_save_and_load_give_the_same_answers(twin, tmp_path):
 def test_a_twin_of_ones_own_circulation_is_loaded_leaf_by_leaf(twin, tmp_path):
     own = replace(twin.start.model, "aortic_valve.resistance", 0.004)
     start = build.start(twin.record, model=own)
-    mine = dataclasses.replace(twin, start=start, asked=[])
+    mine = dataclasses.replace(twin, start=start, what_ifs=())
     mine.save(tmp_path / "twin")
     again = cordax.load(tmp_path / "twin", model=own)
     assert isinstance(again, cordax.Twin)
@@ -102,9 +112,10 @@ def test_ctrl_c_while_sampling_keeps_what_the_fit_found(twin, tmp_path, monkeypa
         return sampled(*arguments, **options)
 
     monkeypatch.setattr(calibrating, "sample_fit", interrupted)
-    with pytest.raises(KeyboardInterrupt) as stop:
-        calibrate(twin.record, found=found)
-    kept = stop.value.twin
+    handed = []
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(twin.record, found=found, interrupted=handed.append)
+    (kept,) = handed
     assert calls == [None, "laplace"]
     assert kept.diagnostics["method"] == "laplace"
     np.testing.assert_array_equal(kept.z, found.z)

@@ -30,10 +30,11 @@ from physio.electrophysiology import cells  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("CORDAX_DATA") or ROOT.parent / "shared" / "data")
 
-#: by model: builder and layers, and the names of the published runs
+#: by model: builder and layers, and the names of the published runs; those of
+#: Bueno-Orovio are of the older form in CellML, not of the paper's equations
 MODELS: dict[str, tuple[Any, tuple[str, ...], tuple[str, ...]]] = {
-    "bueno_orovio_2008": (
-        cells.bueno_orovio_2008,
+    "bueno_orovio_2008_cellml": (
+        cells.bueno_orovio_2008_cellml,
         ("epi", "endo"),
         ("bueno_orovio_2008_epi", "bueno_orovio_2008_endo"),
     ),

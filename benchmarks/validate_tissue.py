@@ -44,7 +44,9 @@ def cells() -> Section:
         "Beat 100 at 1 Hz from the published initial state, 64 bits, dt 0.01 ms; in % "
         "the difference from the published models' own run at a tolerance of 1e-8 "
         "(a rest near zero: of the pulse's height). `table`: another computation of "
-        "the same CellML models, printed to a few digits.",
+        "the same CellML models, printed to a few digits. Bueno-Orovio's are of the "
+        "older form in CellML (`bueno_orovio_2008_cellml`), not of the paper's "
+        "equations.",
         "",
         *table(header, rows),
     ]

@@ -38,7 +38,7 @@ CELLS: dict[str, Callable[[], Any]] = {
     "Mitchell-Schaeffer 2003": cells.MitchellSchaeffer2003,
     "Corrado-Niederer 2016, its modified form": cells.CorradoNiederer2016,
     "Aliev-Panfilov 1996": cells.AlievPanfilov1996,
-    "Bueno-Orovio 2008": lambda: cells.bueno_orovio_2008("epi"),
+    "Bueno-Orovio 2008": cells.bueno_orovio_2008,
     "ten Tusscher 2006": cells.ten_tusscher_2006,
     "Courtemanche 1998": cells.Courtemanche1998,
     "ToR-ORd 2019": lambda: cells.tor_ord_2019("endo"),

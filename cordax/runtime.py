@@ -42,8 +42,9 @@ def setup(x64: bool = True, cache: bool = True, fuse: bool = False) -> None:
 
 def cache_folder() -> Path:
     """The folder of compiled programs: `${XDG_CACHE_HOME:-~/.cache}/cordax/jax`."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "cordax" / "jax"
+    from physio import files
+
+    return files.cache_folder("jax")
 
 
 def prepare_compiler(fuse: bool = False) -> None:

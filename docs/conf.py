@@ -1,8 +1,9 @@
 """Sphinx settings. Builds off-line; what can be read from the code is read from it.
 
-A page may say `@modules(physio)`, `@units`, `@acceptance` or `@examples` on a line of
-its own; the modules of a package, the unit table, the table of docs/acceptance.toml and
-the example scripts take its place at build time, so that no page lists what may change.
+A page may say `@modules(physio)`, `@units`, `@cells`, `@acceptance` or `@examples` on a
+line of its own; the modules of a package, the unit table, the catalogue of cells, the
+table of docs/acceptance.toml and the example scripts take its place at build time, so
+that no page lists what may change.
 """
 
 import dataclasses
@@ -70,6 +71,18 @@ def units() -> str:
     return "\n".join(["| unit | of |", "|---|---|", *rows])
 
 
+def cells() -> str:
+    from physio.electrophysiology.cells import CATALOGUE
+
+    rows = [
+        f"| `{name}` | {cell.help} | {', '.join(cell.layers) or '–'} | {cell.source} |"
+        for name, cell in CATALOGUE.items()
+    ]
+    return "\n".join(
+        ["| name | what it is | layers | source |", "|---|---|---|---|", *rows]
+    )
+
+
 def acceptance() -> str:
     rows = tomllib.loads((ROOT / "docs" / "acceptance.toml").read_text())
     lines = []
@@ -119,9 +132,8 @@ def fill(_app, _page: str, source: list[str]) -> None:
     text = re.sub(
         r"^@modules\((\w+)\)$", lambda m: modules(m[1]), source[0], flags=re.M
     )
-    tables = {"units": units, "acceptance": acceptance}
+    tables = {"units": units, "cells": cells, "acceptance": acceptance}
     tables |= {"examples": examples, "rooms": rooms}
-
     for name, table in tables.items():
         if f"\n@{name}\n" in text:
             text = text.replace(f"\n@{name}\n", f"\n{table()}\n")

@@ -20,6 +20,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+
+def cache_folder(name: str) -> Path:
+    """A folder of the user's caches: `${XDG_CACHE_HOME:-~/.cache}/cordax/name`."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "cordax" / name
+
+
 #: The file that says a folder is ours: its kind, its schema, and what we wrote in it.
 MARKER = "cordax.json"
 _FORMAT, _SCHEMA = "cordax-folder", 1

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from cordax import tasks
 from cordax.cli.options import Typed, takes
@@ -24,7 +25,23 @@ app = typer.Typer(
 )
 
 
-@app.command()
+class _ListsCells(TyperCommand):
+    """Help that ends with the catalogue of cells, read only when it is asked for."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from cordax.scenarios.names import CELLS
+
+        lines = [
+            f"  {name}{' (' + ', '.join(one.layers) + ')' if one.layers else ''}: "
+            f"{one.help}"
+            for name, one in CELLS.items()
+        ]
+        models = "\n\n".join(["[b]Models (layers)[/b]", *lines])
+        self.help = f"{str(self.help).split(models)[0].rstrip()}\n\n{models}"
+        super().format_help(ctx, formatter)
+
+
+@app.command(cls=_ListsCells)
 def cell(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="Such as ten_tusscher_2006.")
@@ -48,9 +65,6 @@ def cell(
     json: Json = False,
 ) -> None:
     """Pace one membrane model and measure its action potential.
-
-    Models: mitchell_schaeffer_2003, corrado_niederer_2016, aliev_panfilov_1996,
-    bueno_orovio_2008, ten_tusscher_2006, courtemanche_1998, tor_ord_2019.
 
     [b]Examples[/b]
 
@@ -105,6 +119,7 @@ def _print_cell(found: dict[str, Any]) -> None:
     if "calcium_mm" in found:
         low, high = (f"{x:.3g}" for x in found["calcium_mm"])
         rows.append(["Calcium", f"{low} to {high} mM"])
+    rows.append(["Source", found["source"]])
     title = " ".join(part for part in (found["cell"], found["layer"]) if part)
     head = f"{title}, {found['beats']} beats at {found['bcl_ms']:g} ms"
     table(head, ["Figure", "Value"], rows)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from cordax.scenarios.names import CELLS, called
+from cordax.scenarios import names
 from physio.electrophysiology.cells import table
 
 _FINE, _THIN = 0.01, 20  # ms between samples that are measured; one in 20 is drawn
@@ -21,11 +21,7 @@ def measure(
     Voltages in mV, ``upstroke_v_per_s`` in V/s (= mV/ms), durations in ms, calcium in
     mM where the model has it. **Raises** ValueError for unknown names.
     """
-    chosen = called(name, CELLS, "cell")
-    if layer and layer not in chosen.layers:
-        held = ", ".join(chosen.layers) or "no layers"
-        raise ValueError(f"{name} has {held}; got --layer {layer!r}.")
-    cell = chosen.make(layer) if layer else chosen.make()
+    chosen, cell = names.cell(name, layer)
     pauses = (
         sorted({float(round(share * bcl)) for share in _SHARES}) if restitution else []
     )
@@ -40,7 +36,10 @@ def measure(
     }
     if "calcium_low" in found:
         figures["calcium_mm"] = [found["calcium_low"], found["calcium_high"]]
-    told = {"cell": name, "layer": layer, "bcl_ms": bcl, "beats": beats, **figures}
+    told = {
+        "cell": name, "layer": layer, "source": chosen.source,
+        "bcl_ms": bcl, "beats": beats, **figures,
+    }  # fmt: skip
     if restitution:
         told["restitution"] = {
             "interval_ms": np.asarray(found["s1s2_interval"]),

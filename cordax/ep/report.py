@@ -147,6 +147,9 @@ def rows(outcome: Outcome) -> list[tuple[str, str]]:
         if value is not None:
             found.append((name, f"{number(value)} {unit}"))
     found += size_rows(figures)
+    if "cell_source" in figures:
+        told = " ".join(x for x in (figures["cell"], outcome.settings.layer) if x)
+        found.append(("Cell", f"{told}: {figures['cell_source']}"))
     found.append(("Nodes", f"{figures['nodes']:,} at {figures['spacing_mm']:g} mm"))
     if "dt_ms" in figures:
         found.append(("Time step", f"{figures['dt_ms']:g} ms, {figures['scheme']}"))
@@ -193,12 +196,18 @@ def velocity_rows(velocity: dict[str, Any]) -> list[tuple[str, str]]:
         errors = velocity["errors_percent"]
         told = ", ".join(f"{number(errors[k])} % {k}" for k in sorted(errors))
         found.append(("Velocity got: plane waves within", told))
+    for name, (wanted, got) in velocity.get("waves_m_per_s", {}).items():
+        told = f"{got:.3g} m/s where {wanted:.3g} m/s were wanted"
+        found.append((f"Plane wave that misses most, {name}", told))
     if "given_s_per_m" in velocity:
         given = three(velocity["given_s_per_m"])
         found.append(("Conductivity given: fibre / sheet / normal", f"{given} S/m"))
     if "got_m_per_s" in velocity:
         got = three(velocity["got_m_per_s"])
         found.append(("Velocity got: fibre / sheet / normal", f"{got} m/s"))
+    if "continuum_m_per_s" in velocity:
+        fine = three(velocity["continuum_m_per_s"])
+        found.append(("Velocity on a fine grid: fibre / sheet / normal", f"{fine} m/s"))
     return found
 
 

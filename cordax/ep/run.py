@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from cordax.ep import electrocardiogram, setup
+from cordax.ep import electrocardiogram, membranes, setup
 from cordax.ep.heart import Heart, build, there
 from cordax.ep.settings import Settings
 from cordax.progress import Progress, silent
@@ -84,7 +84,7 @@ def _by_tissue(
 ) -> Outcome:
     there(settings)  # a misspelt name is told before a cell is paced
     progress("pacing a cell", 0.0)
-    found = setup.cells(settings)
+    found = membranes.cells(settings)
     progress("pacing a cell", 1.0)
     progress("building the heart", 0.0)
     heart = build(settings, found.free)
@@ -118,7 +118,13 @@ def _by_tissue(
         progress=lambda done, whole: progress("running", done / whole),
     )  # fmt: skip
     activation, repolarisation = _last_beat(seen, last)
-    warnings = [*heart.notes, *_warnings(seen, activation, duration, settings)]
+    warnings = [
+        *heart.notes,
+        *found.notes,
+        *setup.velocity_warnings(ready.velocity, heart),
+        *setup.front_warning(settings, heart, found),
+        *_warnings(seen, activation, duration, settings),
+    ]
     thin = max(round(_PROBE_EVERY / ready.dt), 1)
     outcome = Outcome(
         settings, heart, {}, (), activation - last, repolarisation - last,
@@ -135,6 +141,7 @@ def _by_tissue(
         warnings,
         {
             "cell": settings.cell,
+            "cell_source": found.named.source,
             "scheme": type(ready.model.scheme).__name__,
             "dt_ms": ready.dt,
             "duration_ms": duration,

@@ -1,4 +1,4 @@
-"""From settings and a heart to tissue that can run: cells, conductivity, stimuli."""
+"""From settings and a heart to tissue that can run: step, conductivity, stimuli."""
 # pyright: reportArgumentType=false
 # A param field converts the number it is given: the type checker knows not.
 
@@ -6,20 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from cordax.ep.heart import Heart, field
+from cordax.ep.membranes import KIND, WORTH_A_WARNING, Cells, of_regions
 from cordax.ep.settings import Settings, three
-from cordax.scenarios import names
 from physio.electrophysiology.anatomy.sinus_rhythm import FAST
-from physio.electrophysiology.cells import pace
-from physio.electrophysiology.diffusion.bond_average import (
-    AbstractScheme,
-    BondAverage,
-    SecondOrder,
-)
+from physio.electrophysiology.diffusion.bond_average import AbstractScheme
 from physio.electrophysiology.diffusion.conductivity import (
     Conductivity,
     Membrane,
@@ -32,40 +26,17 @@ from physio.electrophysiology.tissue import lesions, pacing
 from physio.electrophysiology.tissue import monodomain as tissue
 from physio.electrophysiology.tissue.capture import threshold
 from physio.electrophysiology.velocity.mesh_tuning import tune_mesh
-from physio.electrophysiology.velocity.plane_waves import (
-    free_velocity,
-    line,
-    stack,
-    velocities,
-)
-from physio.electrophysiology.velocity.tuning import tune_velocity
+from physio.electrophysiology.velocity.plane_waves import line, stack, velocities
+from physio.electrophysiology.velocity.tuning import WIDEST, down, tune_velocity, up
 from physio.units import PERCENT
 
 _STEPS = (0.1, 0.05, 0.04, 0.02, 0.01, 0.005, 0.0025)  # whole numbers of them in 1 ms
-_KIND = jnp.float32
-_STRONGER, _LONGER = 2.0, 2.0  # than the published pulse: it must start a wave
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Membrane models and their paced states by region (0: everywhere).
-
-    ``sample`` and ``start`` are one of them in tissue's precision, ``free`` its
-    velocity over the root of the diffusivity (1/sqrt(ms)).
-    """
-
-    named: names.Cell
-    model: dict[int, Any]
-    sample: Any
-    start: Any
-    states: dict[int, Any]
-    free: float
-
-    @property
-    def pulse(self) -> tuple[float, float]:
-        """Strength (uA/uF) and duration (ms) of a stimulus."""
-        strength, width = self.sample.stimulus
-        return _STRONGER * strength, _LONGER * width
+_WAYS = {
+    "along": "along the fibre", "across": "across the fibre",
+    "between": "oblique to the fibre", "fibre": "along the fibre",
+    "sheet": "along the sheet", "normal": "along the normal of the sheet",
+}  # fmt: skip
+_STABLE = 0.6  # of the limit of the diffusivities that a continuum would want
 
 
 @dataclass(frozen=True)
@@ -80,51 +51,6 @@ class Ready:
     stimulus: dict[str, float]
 
 
-def cells(settings: Settings) -> Cells:
-    """The named cell, paced; one for each region where layers are given so."""
-    named = names.called(settings.cell, names.CELLS, "cell")
-    layers = _layers(settings.layer, settings.cell, named)
-    models = {k: named.make(layer) if layer else named.make() for k, layer in layers}
-    states = {}
-    for region, cell in models.items():
-        states[region] = cell.initial_state()
-        if settings.prepace:
-            last = pace(cell, settings.s1, settings.prepace).y
-            states[region] = jax.tree.map(lambda x: x[-1], last)
-    first = next(iter(models))
-    sample, start = _single(models[first]), _single(states[first])
-    free = free_velocity(sample, start=start)
-    return Cells(named, models, sample, start, states, free)
-
-
-def of_regions(found: Cells, regions: np.ndarray) -> tuple[Any, Any]:
-    """The cell and its state for the nodes' regions; one without a cell is named."""
-    if set(found.model) == {0}:
-        return found.model[0], found.states[0]
-    return (
-        tissue.by_region(found.model, regions),
-        tissue.by_region(found.states, regions),
-    )
-
-
-def _layers(text: str, cell: str, named: names.Cell) -> list[tuple[int, str]]:
-    pairs: list[tuple[int, str]] = []
-    for part in text.split(",") if text else []:
-        region, _, layer = part.strip().rpartition("=")
-        if region and not region.strip().isdigit():
-            raise ValueError(
-                f"--layer takes a name, or REGION=NAME,...; got {part.strip()!r}."
-            )
-        pairs.append((int(region) if region else 0, layer))
-    unknown = [layer for _, layer in pairs if layer not in named.layers]
-    if unknown:
-        held = ", ".join(named.layers) or "no layers"
-        raise ValueError(f"{cell} has {held}; got --layer {unknown[0]!r}.")
-    if len(pairs) > 1 and any(region == 0 for region, _ in pairs):
-        raise ValueError("Give --layer one name, or one for each region: 1=epi,2=endo")
-    return pairs or [(0, "")]
-
-
 def ready(settings: Settings, heart: Heart, found: Cells) -> Ready:
     """The tissue, its pacing and the step.
 
@@ -132,8 +58,8 @@ def ready(settings: Settings, heart: Heart, found: Cells) -> Ready:
     that touches no node, and velocities that the spacing does not allow.
     """
     geometry = tissue.discretise(heart.geometry)
-    scheme = _scheme(found.sample)
-    dt = settings.dt or _step(settings, heart, found)
+    scheme = found.scheme
+    dt = settings.dt or time_step(settings, heart, found, geometry)
     conductivity, told = _conductivity(settings, heart, found, geometry, dt, scheme)
     cell, start = of_regions(found, heart.regions)
     model = tissue.Monodomain(cell, geometry, conductivity, scheme=scheme, start=start)
@@ -142,21 +68,21 @@ def ready(settings: Settings, heart: Heart, found: Cells) -> Ready:
     if dead is not None:
         model = lesions.ablate(dead)(model)
         mask = _living(mask, dead)
-    model = tissue.as_dtype(model, _KIND)
+    model = tissue.as_dtype(model, KIND)
     if heart.voxels is None and settings.dt is None:
         limit = float(eqx.filter_jit(lambda m: largest_step(m.operator()))(model))
-        dt = _largest(min(dt, 0.9 * limit), limit)
+        dt = _largest(min(dt, 0.9 * limit), settings, heart)
     tissue.check_step(model, dt)
     strength, width = found.pulse
     pulses = pacing.stimulate(
-        mask, starts=settings.pulses, strength=strength, duration=width, dtype=_KIND,
+        mask, starts=settings.pulses, strength=strength, duration=width, dtype=KIND,
         onset=None if heart.sinus is None else heart.sinus.onset,
     )  # fmt: skip
     stimulus = {"strength": strength, "duration_ms": width}
     if settings.strength is not None:
         stimulus["threshold"] = threshold(model, pulses, dt=dt)
         stimulus["strength"] = settings.strength * stimulus["threshold"]
-        given = jnp.asarray(stimulus["strength"], _KIND)
+        given = jnp.asarray(stimulus["strength"], KIND)
         pulses = eqx.tree_at(lambda p: p.strength, pulses, given)
     return Ready(model, pulses, mask, dt, told, stimulus)
 
@@ -215,32 +141,44 @@ def _living(mask: np.ndarray, dead: np.ndarray) -> np.ndarray:
     return mask & ~dead
 
 
-def _scheme(cell: Any) -> AbstractScheme:
-    rule = cell.excitation
-    return BondAverage() if rule is not None and rule.ratio else SecondOrder()
-
-
-def _step(settings: Settings, heart: Heart, found: Cells) -> float:
+def time_step(settings: Settings, heart: Heart, found: Cells, geometry: Any) -> float:
     """The cell's step, or less where the grid's stability asks for it."""
     if settings.conductivity:
-        given = Conductivity(*three(settings.conductivity))
-        total = float(Membrane().diffusivity(given).sum())
+        each = Membrane().diffusivity(Conductivity(*three(settings.conductivity)))
     else:
         fast = [FAST] * 3 if heart.sinus is not None else settings.wanted
-        total = sum((v / found.free) ** 2 for v in fast)
+        each = jnp.asarray([(v / found.free) ** 2 for v in fast])
+    limit = eqx.filter_jit(lambda g, d: largest_step(g.operator(d)))
     # tuned diffusivities exceed the continuum's by some tens of per cent
-    limit = 0.6 * heart.length**2 / (2.0 * total)
-    return _largest(min(found.named.step, limit), limit)
+    stable = _STABLE * float(limit(geometry, each.astype(KIND)))
+    return _largest(min(found.named.step, stable), settings, heart)
 
 
-def _largest(wanted: float, limit: float) -> float:
+def _largest(wanted: float, settings: Settings, heart: Heart) -> float:
+    """The largest of the steps that is not above the one wanted (ms)."""
     steps = [step for step in _STEPS if step <= wanted * (1 + 1e-9)]
-    if not steps:
+    if steps:
+        return steps[0]
+    here = settings.spacing or heart.length
+    least = up(here * float(np.sqrt(_STEPS[-1] / wanted)))
+    type_it = f"Type --spacing {least:g}, or wider"
+    if settings.elements and settings.file:
+        type_it = f"Leave --mesh out, so that it runs on voxels: --spacing {least:g}"
+    raise ValueError(
+        f"At {heart.length:.2g} mm diffusion is stable only in steps below "
+        f"{wanted:.2g} ms: a run would take too long. {type_it}."
+    )
+
+
+def _check_spacing(settings: Settings, heart: Heart, found: Cells) -> None:
+    """Raise where the slowest wave is too narrow for the voxels; elements tell it."""
+    slowest = min(settings.wanted)
+    widest = WIDEST * slowest / found.free
+    if heart.voxels is not None and heart.length > widest:
         raise ValueError(
-            f"Stability asks for a step below {limit:.2g} ms. Take a coarser mesh, or "
-            "voxels of a wider --spacing."
+            f"At {heart.length:g} mm a wave of {slowest:g} m/s is sampled too coarsely:"
+            f" it would run too fast. Type --spacing {down(widest):g}, or less."
         )
-    return steps[0]
 
 
 def _conductivity(
@@ -254,19 +192,21 @@ def _conductivity(
         told: dict[str, Any] = {"given_s_per_m": list(given)}
         if heart.voxels is not None:
             told["got_m_per_s"] = _measured(conductivity, heart, found, dt, scheme)
+            d = np.asarray(Membrane().diffusivity(conductivity), float)
+            told["continuum_m_per_s"] = [float(v) for v in found.free * np.sqrt(d)]
         return conductivity, told
+    _check_spacing(settings, heart, found)
     wanted = Velocities(*settings.wanted)
     told = {"wanted_m_per_s": list(settings.wanted)}
     if heart.sinus is not None:
         wanted = Velocities(*(heart.sinus.velocity(v) for v in settings.wanted))
         told["fast_layer_m_per_s"] = FAST
+    tune, on = tune_velocity, geometry
     if isinstance(heart.geometry, Mesh):
-        tuned = tune_mesh(found.sample, wanted, heart.geometry, dt=dt, scheme=scheme)
-    else:
-        tuned = tune_velocity(
-            found.sample, wanted, geometry, dt=dt, scheme=scheme, start=found.start
-        )
+        tune, on = tune_mesh, heart.geometry
+    tuned = tune(found.sample, wanted, on, dt=dt, scheme=scheme, start=found.start)
     told["errors_percent"] = {k: PERCENT * float(x) for k, x in tuned.errors.items()}
+    told["waves_m_per_s"] = {k: list(pair) for k, pair in tuned.waves.items()}
     return tuned.conductivity, told
 
 
@@ -275,8 +215,8 @@ def _measured(
     scheme: AbstractScheme,
 ) -> list[float]:  # fmt: skip
     """Velocities (m/s) of plane waves along fibre, sheet and normal, on the axes."""
-    d = Membrane().diffusivity(conductivity).astype(_KIND)[:, None]
-    axes = jnp.eye(3, dtype=_KIND)
+    d = Membrane().diffusivity(conductivity).astype(KIND)[:, None]
+    axes = jnp.eye(3, dtype=KIND)
     whole = tensor(d, axes[:1], axes[1:2])[0]
     directions = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
     lines = stack([line(whole, heart.length, p) for p in directions])
@@ -284,5 +224,48 @@ def _measured(
     return [float(v) for v in measured]
 
 
-def _single(thing: Any) -> Any:
-    return tissue.as_dtype(thing, _KIND)
+def front_warning(settings: Settings, heart: Heart, found: Cells) -> list[str]:
+    """A sentence where the front is so wide that edges hurry it: D / v = v / free^2.
+
+    An edge without flux is reached early by about ln 2 of that length over v.
+    """
+    fastest = max(settings.wanted)
+    if settings.conductivity:
+        given = Membrane().diffusivity(Conductivity(*three(settings.conductivity)))
+        fastest = found.free * float(np.sqrt(given.max()))
+    width, size = fastest / found.free**2, float(np.ptp(heart.nodes, axis=0).max())
+    if width < WORTH_A_WARNING * size:
+        return []
+    return [
+        f"The front of {settings.cell} is {width:.2g} mm wide at {fastest:.2g} m/s, "
+        f"{PERCENT * width / size:.0f} % of this tissue's {size:.3g} mm: it leaves the "
+        "stimulus and reaches every edge up to "
+        f"{np.log(2.0) * width / fastest:.1f} ms earlier than length / velocity says."
+    ]
+
+
+def velocity_warnings(velocity: dict[str, Any], heart: Heart) -> list[str]:
+    """A sentence for each velocity that misses what was wanted by more than 5 %.
+
+    ``velocity`` as :func:`ready` tells it; what was wanted of conductivities that were
+    given is the velocity they have without a grid.
+    """
+    waves, wish = velocity.get("waves_m_per_s", {}), "were wanted"
+    if "continuum_m_per_s" in velocity:
+        wish = "this conductivity gives on a fine grid"
+        both = zip(velocity["continuum_m_per_s"], velocity["got_m_per_s"], strict=True)
+        waves = dict(zip(("fibre", "sheet", "normal"), both, strict=True))
+    finer = "A finer mesh is truer."
+    if heart.voxels is not None:
+        finer = f"A finer grid is truer: --spacing {down(0.7 * heart.length):g}"
+    lines = []
+    for name, (wanted, got) in waves.items():
+        share = got / wanted - 1
+        if np.isnan(share):
+            lines.append(f"No wave travels {_WAYS[name]} on this grid. {finer}")
+        elif abs(share) > WORTH_A_WARNING:
+            lines.append(
+                f"Waves {_WAYS[name]} run at {got:.3g} m/s where {wanted:.3g} m/s "
+                f"{wish}: {PERCENT * share:+.1f} %. {finer}"
+            )
+    return lines

@@ -125,10 +125,12 @@ class Ring(AbstractHeart):
         **Raises** ValueError where the width is less than three voxels.
         """
         if self.width < 3.0 * spacing:
+            finest = int(100.0 * self.width / 3.0) / 100.0
+            finer = f"a spacing of at most {finest:g} mm, or " if finest else ""
             raise ValueError(
                 f"A ring of voxels of {spacing} mm must be three of them wide; its "
-                f"width is {self.width} mm. Type: Ring({self.circumference:g}, "
-                f"width={3.0 * spacing:g})"
+                f"width is {self.width} mm. Take {finer}"
+                f"Ring({self.circumference:g}, width={3.0 * spacing:g})"
             )
         return super().as_voxels(spacing)
 

@@ -5,7 +5,9 @@ from physio.electrophysiology.cells.augmented import AugmentedCell
 from physio.electrophysiology.cells.bueno_orovio_2008 import (
     BuenoOrovio2008,
     bueno_orovio_2008,
+    bueno_orovio_2008_cellml,
 )
+from physio.electrophysiology.cells.catalogue import CATALOGUE, Cell
 from physio.electrophysiology.cells.cell import (
     AbstractCell,
     Excitation,
@@ -47,6 +49,9 @@ __all__ = [
     "AbstractCell",
     "ActionPotential",
     "AlievPanfilov1996",
+    "CATALOGUE",
+    "Cell",
+    "bueno_orovio_2008_cellml",
     "AugmentedCell",
     "BuenoOrovio2008",
     "CorradoNiederer2016",

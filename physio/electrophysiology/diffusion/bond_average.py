@@ -56,12 +56,13 @@ class BondAverage(AbstractScheme):
     omega_k = max(w_k, 0) g_k^2 / (eps sum w + sum_l max(w_l, 0) g_l^2) and
     g_k = V(+o_k) - V(-o_k). Voltage and the gates of the current are those of the
     neighbour at an end and the mean of both at a middle; everything else is node i's. b
-    and c belong to the cell (:class:`~physio.electrophysiology.cells.cell.Excitation`)
-    unless given.
+    and c, and the ``states`` of the current, belong to the cell
+    (:class:`~physio.electrophysiology.cells.cell.Excitation`) unless given.
     """
 
     middle: Float[Array, ""] | None = None
     end: Float[Array, ""] | None = None
+    states: tuple[str, ...] | None = eqx.field(static=True, default=None)
 
     def prepare(self, cell: Any) -> tuple[Array, Array, Array]:
         least = _STEEPNESS * jnp.square(cell.threshold - cell.initial_state().v)
@@ -71,15 +72,17 @@ class BondAverage(AbstractScheme):
         if not rule.ratio:
             raise ValueError(
                 f"{type(cell).__name__} has no fitted coefficients for averaging its "
-                "fast current. Type scheme=SecondOrder(), or fit them with "
-                "fit_bond_average."
+                "fast current. Type scheme=fitted_average(cell).scheme, which fits "
+                "them once (physio.electrophysiology.velocity.fitted_average), or "
+                "scheme=SecondOrder()."
             )
         return *rule.coefficients(cell), least
 
     def drive(
         self, cell: Any, prepared: PyTree, operator: AbstractOperator, y: PyTree
     ) -> Float[Array, " n_node"]:
-        names = ("v", *_rule(cell).states)
+        states = _rule(cell).states if self.states is None else self.states
+        names = ("v", *states)
         return operator.apart(
             lambda y: _averaged_drive(cell, prepared, operator, y, names), y
         )
@@ -112,8 +115,10 @@ def _averaged_drive(
 def _rule(cell: Any) -> Any:
     if cell.excitation is None:
         raise ValueError(
-            f"{type(cell).__name__} does not say what its fast current is made of; "
-            "type scheme=SecondOrder()."
+            f"{type(cell).__name__} does not say what its fast current is made of. "
+            "Type scheme=fitted_average(cell).scheme, which finds and fits it once "
+            "(physio.electrophysiology.velocity.fitted_average), or "
+            "scheme=SecondOrder()."
         )
     return cell.excitation
 

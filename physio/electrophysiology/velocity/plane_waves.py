@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from physio.electrophysiology.cells.cell import rush_larsen
 from physio.electrophysiology.diffusion.bond_average import (
@@ -26,6 +26,7 @@ from physio.electrophysiology.diffusion.operator import Lists
 LENGTHS = (128, 256, 512, 1024, 2048)  # nodes of a line: few programs to compile
 LONGEST = 200.0  # ms
 _NEAR, _FAR = 12.0, 22.0  # where the wave is timed, in sqrt(D * 1 ms)
+_BEYOND = 8.0  # and to the end: a slow upstroke feels it 2.7 sqrt(D) / velocity ahead
 _FEWEST = 6  # neighbours between the two, and before the first
 
 
@@ -45,7 +46,8 @@ def line(
 ) -> Line:
     """The line of a wave along an integer direction through uniform voxels (mm)."""
     weights = bond_weights(diffusivity[None], spacing)[:, 0]
-    p = np.asarray(direction)
+    # (2, 0, 0) would be two lines that never meet: timed on one, then on the other
+    p = np.asarray(direction) // np.gcd.reduce(direction)
     planes = np.array([int(p @ np.asarray(offset)) for offset in HALF])
     apart = spacing / np.linalg.norm(p)
     unit = jnp.asarray(p / np.linalg.norm(p), diffusivity.dtype)
@@ -84,11 +86,11 @@ def velocities(
     """The velocity (mm/ms) of a plane wave on every line of a batch; NaN where none.
 
     ``start`` is the cells' state ahead of the wave, the model's own where None. Raises
-    ``ValueError`` where a line is sampled too finely to be worth it.
+    ``ValueError`` where a line is sampled too finely to be worth it (:func:`timeable`).
     """
     scheme = BondAverage() if scheme is None else scheme
     rest = cell.initial_state() if start is None else start
-    needed = np.asarray(lines.far + 4 * jnp.max(jnp.abs(lines.planes), axis=1))
+    needed = _needed(lines)
     if needed.max() > LENGTHS[-1]:
         raise ValueError(
             f"A wave needs {needed.max()} planes to be timed, at most {LENGTHS[-1]}: "
@@ -101,6 +103,18 @@ def velocities(
         part = jax.tree.map(lambda x, group=group: x[group], lines)
         found[group] = _timed(cell, part, rest, scheme, dt, int(count))
     return found
+
+
+def timeable(lines: Line) -> Bool[np.ndarray, " n_line"]:
+    """Whether a wave along each line of a batch is timed on few enough planes."""
+    return _needed(lines) <= LENGTHS[-1]
+
+
+def _needed(lines: Line) -> np.ndarray:
+    """Planes up to where a wave is timed, and beyond: a sealed end speeds it up."""
+    step = jnp.max(jnp.abs(lines.planes), axis=1)
+    reach = (lines.far - lines.near) / (_FAR - _NEAR)
+    return np.asarray(lines.far + jnp.maximum(4 * step, _BEYOND * reach)).astype(int)
 
 
 @eqx.filter_jit
@@ -167,18 +181,23 @@ def free_velocity(cell: Any, *, dt: float = 0.01, start: Any = None) -> float:
 def fit_bond_average(
     cell: Any, *, dt: float = 0.01, at: tuple[float, ...] = FITTED_AT,
     guess: tuple[float, float] = (0.16, 0.07), start: Any = None, rounds: int = 8,
+    states: tuple[str, ...] | None = None,
 ) -> tuple[float, float, Float[np.ndarray, " n_spacing"]]:  # fmt: skip
     """b and c that keep a cable's velocity on every grid, and the errors left (shares).
 
     Gauss-Newton on the logarithm of the velocity over the spacings ``at``, against
     :func:`free_velocity`; on the cable only, nothing is fitted to a benchmark.
+    ``states`` are those the fast current is made of, the cell's own where None. Raises
+    ``ValueError`` where the cell carries no wave.
     """
     kind = jax.tree.leaves(cell)[0].dtype
     lines = stack([cable(jnp.ones((), kind), jnp.asarray(h, kind)) for h in at])
     free = free_velocity(cell, dt=dt, start=start)
+    if not np.isfinite(free):
+        raise ValueError(f"A wave does not travel through {type(cell).__name__} cells.")
 
     def errors(b: float, c: float) -> np.ndarray:
-        scheme = BondAverage(jnp.asarray(b, kind), jnp.asarray(c, kind))
+        scheme = BondAverage(jnp.asarray(b, kind), jnp.asarray(c, kind), states)
         v = velocities(cell, lines, dt=dt, scheme=scheme, start=start)
         # a wave that stops counts as one ten times too slow
         return np.nan_to_num(np.log(v / free), nan=-2.3)

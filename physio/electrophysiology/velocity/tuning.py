@@ -3,7 +3,8 @@
 On voxels the velocity along a fibre depends a little on the fibre's angle to the grid.
 So the diffusivities are found at a few integer directions (the one along on the row of
 a wave along the fibre, the one across on the geometric mean of two transverse rows) and
-written as a smooth function of the direction with the cube's symmetry.
+written as a smooth function of the direction with the cube's symmetry. A cable knows
+one direction only.
 """
 
 from typing import Any, NamedTuple
@@ -22,9 +23,11 @@ from physio.electrophysiology.diffusion.conductivity import (
 from physio.electrophysiology.diffusion.grid import ActiveVoxels, FullGrid, tensor
 from physio.electrophysiology.velocity.plane_waves import (
     Line,
+    cable,
     free_velocity,
     line,
     stack,
+    timeable,
     velocities,
 )
 
@@ -47,12 +50,31 @@ _FIBRES = (
 class Tuned(NamedTuple):
     """A conductivity, and how far its waves were from what was wanted.
 
-    ``errors`` are the largest shares found ``along``, ``across`` and ``between``, at
-    fibre directions that the table was not made at.
+    ``waves`` holds the velocity wanted and got (mm/ms) of the wave that missed most
+    ``along``, ``across`` and ``between``, at fibre directions that the table was not
+    made at; a cable has one direction, ``along``.
     """
 
     conductivity: Conductivity
-    errors: dict[str, float]
+    waves: dict[str, tuple[float, float]]
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """The shares by which those waves missed."""
+        return {name: missed(wave) for name, wave in self.waves.items()}
+
+
+def missed(wave: tuple[float, float]) -> float:
+    """The share by which a wave's velocity misses the wanted one: (wanted, got)."""
+    wanted, got = wave
+    return abs(got / wanted - 1)
+
+
+def worse(
+    one: dict[str, tuple[float, float]], other: dict[str, tuple[float, float]]
+) -> dict[str, tuple[float, float]]:
+    """Of waves by name, the one of both that missed more."""
+    return one | {k: max(one.get(k, w), w, key=missed) for k, w in other.items()}
 
 
 def tune_velocity(
@@ -75,21 +97,43 @@ def tune_velocity(
     """
     scheme = BondAverage() if scheme is None else scheme
     membrane = Membrane() if membrane is None else membrane
-    tuner = _Tuner(cell, _spacing(geometry), dt, scheme, start)
+    kind = CableTuner if along_one_axis(geometry) else _Tuner
+    tuner = kind(cell, _spacing(geometry), dt, scheme, start)
     rows, place = _unique(wanted, geometry.nodes.shape[0])
     fibres = _fibres(geometry)
-    parts, errors = [], {"along": 0.0, "across": 0.0, "between": 0.0}
+    parts, waves = [], {}
     for row in rows:
         table = tuner.table(row)
         parts.append(table(fibres))
-        for name, error in tuner.errors(row, table).items():
-            errors[name] = max(errors[name], error)
+        waves = worse(waves, tuner.waves(row, table))
     chosen = np.stack(parts)[place, :, np.arange(len(place)) % len(fibres)].T
     if len(rows) == 1 and len(fibres) == 1:
         chosen = chosen[:, 0]
-    kind = jax.tree.leaves(cell)[0].dtype
-    found = membrane.conductivity(jnp.asarray(chosen, kind))
-    return Tuned(found, errors)
+    found = membrane.conductivity(jnp.asarray(chosen, tuner.kind))
+    return Tuned(found, waves)
+
+
+def along_one_axis(geometry: Any) -> bool:
+    """Whether the nodes are one row along a grid axis, the fibres along it."""
+    extent = np.ptp(np.asarray(geometry.nodes, float), axis=0) > 0
+    if extent.sum() != 1:
+        return False
+    return bool(np.all(np.abs(_fibres(geometry)[:, extent.argmax()]) > 1 - 1e-6))
+
+
+def down(x: float) -> float:
+    """Two digits, never more than x: an upper limit that can be typed."""
+    return _two_digits(x, np.floor, 1 + 1e-9)
+
+
+def up(x: float) -> float:
+    """Two digits, never less than x: a lower limit that can be typed."""
+    return _two_digits(x, np.ceil, 1 - 1e-9)
+
+
+def _two_digits(x: float, whole: Any, slack: float) -> float:
+    digit = 10.0 ** (np.floor(np.log10(x)) - 1)
+    return float(f"{whole(x / digit * slack) * digit:.2g}")
 
 
 def _spacing(geometry: Any) -> float:
@@ -144,7 +188,9 @@ class _Table(NamedTuple):
         return np.exp(self.coefficients @ _basis(fibres).T)
 
 
-class _Tuner:
+class Waves:
+    """A cell's waves at one spacing, timed."""
+
     def __init__(
         self, cell: Any, spacing: float, dt: float, scheme: AbstractScheme, start: Any
     ) -> None:
@@ -152,9 +198,75 @@ class _Tuner:
         self.scheme, self.start = scheme, start
         self.kind = jax.tree.leaves(cell)[0].dtype
         self.free = free_velocity(cell, start=start)
+        self.slowest = np.inf
+
+    def check(self, velocity: float) -> None:
+        """Raise where a wave of this velocity is sampled too coarsely, or cannot be."""
+        self.slowest = velocity
+        if not np.isfinite(self.free):
+            raise ValueError(
+                f"A {type(self.cell).__name__} in this state carries no wave on any "
+                "grid: it is too hard to excite."
+            )
+        width = self.spacing * self.free / velocity
+        if width > WIDEST:
+            raise ValueError(
+                f"At {self.spacing:g} mm a wave of {velocity:g} m/s is sampled too "
+                f"coarsely (h / sqrt(D) = {width:.1f}, at most {WIDEST}): it would run "
+                f"too fast. Take a spacing of at most "
+                f"{down(WIDEST * velocity / self.free):g} mm."
+            )
+
+    def measured(self, lines: Line) -> np.ndarray:
+        """The velocity of a plane wave on every line of a batch (mm/ms)."""
+        v = velocities(
+            self.cell, lines, dt=self.dt, scheme=self.scheme, start=self.start
+        )
+        if np.isnan(v).any():
+            raise ValueError(self.lost())
+        return v
+
+    def lost(self) -> str:
+        """What to say of a wave that does not travel, with the spacing to type."""
+        why = (
+            f"At {self.spacing:g} mm a wave does not travel at the wanted velocity "
+            f"with {type(self.scheme).__name__}: the spacing is too coarse, or the "
+            "cells too hard to excite."
+        )
+        finer = self.slowest / self.free  # h / sqrt(D) = 1: every scheme conducts
+        if finer < self.spacing:
+            return f"{why} Take a spacing of at most {down(finer):g} mm."
+        return f"{why} Pace them more slowly."
+
+
+class CableTuner(Waves):
+    """One direction: every diffusivity that of the wave along the cable, scaled."""
+
+    def table(self, row: np.ndarray) -> Any:
+        """Diffusivities for one set of wanted velocities, at any number of fibres."""
+        self.check(row[0])
+        d = (row[0] / self.free) ** 2
+        for _ in range(_ROUNDS):
+            d *= (row[0] / self._velocity(d)) ** 2
+        found = d * (row / row[0])[:, None] ** 2
+        return lambda fibres: np.tile(found, (1, len(fibres)))
+
+    def waves(self, row: np.ndarray, table: Any) -> dict[str, tuple[float, float]]:
+        """The velocity wanted and got."""
+        d = float(table(np.eye(3)[:1])[0, 0])
+        return {"along": (float(row[0]), self._velocity(d))}
+
+    def _velocity(self, d: float) -> float:
+        one = cable(jnp.asarray(d, self.kind), jnp.asarray(self.spacing, self.kind))
+        return float(self.measured(stack([one]))[0])
+
+
+class _Tuner(Waves):
+    """Every direction of the fibre on a lattice."""
 
     def table(self, row: np.ndarray) -> _Table:
         """Diffusivities for one set of wanted velocities."""
+        self.check(row.min())
         along, sheet, normal = row
         first = self._transverse(along, float(np.sqrt(sheet * normal)))
         if sheet == normal:
@@ -165,47 +277,29 @@ class _Tuner:
     def _transverse(self, along: float, across: float) -> tuple[np.ndarray, np.ndarray]:
         units = np.array([np.array(f) / np.linalg.norm(f) for f, *_ in _FIBRES])
         d = np.tile((np.array([along, across]) / self.free) ** 2, (len(units), 1))
-        self._check(d.min(), across)
         for _ in range(_ROUNDS):
             lines = [
                 self._line(unit, pair, direction)
                 for unit, pair, directions in zip(units, d, _FIBRES, strict=True)
                 for direction in directions
             ]
-            v = self._measured(stack(lines)).reshape(-1, 3)
+            v = self.measured(stack(lines)).reshape(-1, 3)
             d[:, 0] *= (along / v[:, 0]) ** 2
             d[:, 1] *= across**2 / (v[:, 1] * v[:, 2])
         fit = np.linalg.lstsq(_basis(units), np.log(d), rcond=None)[0]
         return fit[:, 0], fit[:, 1]
-
-    def _check(self, d: float, velocity: float) -> None:
-        width = self.spacing / np.sqrt(d)
-        if width > WIDEST:
-            finest = WIDEST * np.sqrt(d)
-            raise ValueError(
-                f"At {self.spacing:g} mm a wave of {velocity:g} m/s is sampled too "
-                f"coarsely (h / sqrt(D) = {width:.1f}, at most {WIDEST}): it would run "
-                f"too fast. Take a spacing of at most {finest:.2g} mm."
-            )
 
     def _line(self, unit: np.ndarray, pair: np.ndarray, direction: Any) -> Line:
         d = jnp.asarray([pair[0], pair[1], pair[1]], self.kind)
         whole = tensor(d[:, None], jnp.asarray(unit, self.kind)[None], None)[0]
         return line(whole, self.spacing, direction)
 
-    def _measured(self, lines: Line) -> np.ndarray:
-        v = velocities(
-            self.cell, lines, dt=self.dt, scheme=self.scheme, start=self.start
-        )
-        if np.isnan(v).any():
-            raise ValueError(
-                "A wave does not travel at the wanted velocity: the cells are too hard "
-                "to excite, or the spacing is too coarse for this scheme."
-            )
-        return v
+    def waves(self, row: np.ndarray, table: _Table) -> dict[str, tuple[float, float]]:
+        """Wanted and got by the waves that miss most, off the table's directions.
 
-    def errors(self, row: np.ndarray, table: _Table) -> dict[str, float]:
-        """Shares by which waves miss, where fibres lie off the table's directions."""
+        A wave oblique enough to need more planes than are timed is left out: that far
+        below the front's width velocities do not depend on the direction.
+        """
         if row[1] != row[2]:
             row = np.array([row[0], np.sqrt(row[1] * row[2]), np.sqrt(row[1] * row[2])])
         lines, goals, kinds = [], [], []
@@ -227,8 +321,13 @@ class _Tuner:
                         np.sqrt(row[0] ** 2 * share + row[1] ** 2 * (1 - share))
                     )
                     kinds.append(kind)
-        off = np.abs(self._measured(stack(lines)) / np.array(goals) - 1)
-        return {k: float(off[[x == k for x in kinds]].max()) for k in set(kinds)}
+        every = stack(lines)
+        kept = timeable(every)
+        got = self.measured(jax.tree.map(lambda x: x[kept], every))
+        found: dict[str, tuple[float, float]] = {}
+        for k, v in zip(np.flatnonzero(kept), got, strict=True):
+            found |= worse(found, {kinds[k]: (float(goals[k]), float(v))})
+        return found
 
 
 #: Where errors are told: fibres at 0, 22.6 and 45 degrees and 45 out of the plane.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 from typed_commands import call
 
 from cordax.cli import run
-from cordax.ep import heart, report, settings
+from cordax.ep import heart, membranes, report, settings, setup
 from cordax.ep.run import compute
+from cordax.reports.html import escape
 from physio.electrophysiology.anatomy.shapes import LeftVentricle, Slab
 from physio.electrophysiology.mesh import order as mesh_order
 from physio.electrophysiology.mesh.formats import files as mesh_files
 from physio.electrophysiology.tissue import recording
+from physio.electrophysiology.tissue.monodomain import discretise
 
 # A ventricle in a few thousand voxels: a front of 1 S/m is wide enough for 3 mm.
 SMALL = ["--heart", "left_ventricle", "--spacing", "3", "--conductivity", "1"]
@@ -207,11 +210,107 @@ def test_bad_input_is_explained(capsys, here, options, words):
     assert not Path("x").exists()
 
 
+def test_a_cable_of_slow_cells_runs_with_the_defaults():
+    told = settings.Settings(
+        heart="cable", cell="aliev_panfilov_1996", velocity=(0.6,), prepace=0,
+        duration=60.0,
+    )  # fmt: skip
+    found = compute(told).figures
+    # 20 mm at 0.6 m/s less 3 mm of stimulus, and an end that hurries a wide front:
+    # D / v = 0.6 / 0.3885^2 = 4.0 mm, ln 2 of it over 0.6 m/s 4.6 ms
+    total = found["total_activation_time_ms"]
+    assert total == pytest.approx((20.0 - 3.3) / 0.6 - 4.6, abs=1.5)
+    assert found["velocity"]["errors_percent"]["along"] < 1.0
+    (line,) = [line for line in found["warnings"] if "m/s" in line]
+    assert "is 4 mm wide at 0.6 m/s" in line and "4.6 ms earlier" in line
+    assert "10.1016/0960-0779(95)00089-5" in found["cell_source"]
+
+
+def test_a_spacing_too_fine_to_be_stable_names_one_that_is(capsys, here):
+    options = ["--heart", "cable", "--conductivity", "5", "--prepace", "0"]
+    code, _, errors = call(
+        capsys, "ep", "run", *options, "--spacing", "0.02", "-o", "x"
+    )
+    assert code == 1
+    (told,) = re.findall(r"Type --spacing ([\d.]+), or wider", " ".join(errors.split()))
+    given = settings.Settings(
+        heart="cable", conductivity=(5.0,), prepace=0, spacing=float(told)
+    )
+    found = membranes.cells(given)
+    # the sibling that fails: a tenth less
+    finer = replace(given, spacing=0.9 * float(told))
+    made, less = (heart.build(x, found.free) for x in (given, finer))
+    assert setup.time_step(given, made, found, discretise(made.geometry)) == 0.0025
+    with pytest.raises(ValueError, match=f"--spacing {told}"):
+        setup.time_step(finer, less, found, discretise(less.geometry))
+
+
+def test_waves_slowed_by_the_grid_are_a_warning_everywhere(capsys, here, monkeypatch):
+    """A cell without coefficients, and none to be found: second order, and said so."""
+
+    def lost(cell):
+        raise ValueError("No wave keeps its velocity.")
+
+    monkeypatch.setattr(membranes, "fitted_average", lost)
+    options = ["--heart", "cable", "--spacing", "2", "--conductivity", "1"]
+    options += ["--prepace", "0", "--duration", "40"]
+    code, said, _ = call(capsys, "ep", "run", *options, "-o", "x")
+    assert code == 0
+    run_file = json.loads(Path("x/run.json").read_text())["figures"]
+    grid, slow = run_file["warnings"][:2]
+    assert "slowed by the grid (second order)" in grid
+    got, fine = (
+        run_file["velocity"][k][0] for k in ("got_m_per_s", "continuum_m_per_s")
+    )
+    assert f"run at {got:.3g} m/s where {fine:.3g} m/s this conductivity" in slow
+    assert -15.0 < 100 * (got / fine - 1) < -5.0
+    assert "A finer grid is truer: --spacing 1.4" in slow
+    page = Path("x/report.html").read_text()
+    for line in (grid, slow):
+        assert line in said and escape(line) in page
+
+
+@pytest.mark.parametrize(
+    ("velocity", "lines"),
+    [
+        ({"waves_m_per_s": {"along": (0.6, 0.629), "across": (0.3, 0.29)}}, []),
+        (
+            {"waves_m_per_s": {"along": (0.6, 0.64), "between": (0.5, 0.4)}},
+            ["along the fibre run at 0.64 m/s where 0.6 m/s were wanted: +6.7 %",
+             "oblique to the fibre run at 0.4 m/s where 0.5 m/s were wanted: -20.0 %"],
+        ),
+        (
+            {"got_m_per_s": (1.0, np.nan, 0.5), "continuum_m_per_s": (1.0, 0.5, 0.5)},
+            ["No wave travels along the sheet"],
+        ),
+        ({"given_s_per_m": [1, 1, 1]}, []),
+    ],
+)  # fmt: skip
+def test_a_velocity_that_misses_by_more_than_five_per_cent_is_said(velocity, lines):
+    geometry = Slab().as_voxels(1.0)
+    made = heart.Heart(geometry, geometry.regions, {})
+    said = setup.velocity_warnings(velocity, made)
+    assert len(said) == len(lines)
+    assert all(line in told for line, told in zip(lines, said, strict=True))
+
+
+def test_a_region_whose_layer_conducts_otherwise_is_said():
+    layers = "1=epi,2=endo,3=m"
+    told = settings.Settings(
+        heart="slab", cell="bueno_orovio_2008", layer=layers, prepace=0
+    )
+    found = membranes.cells(told)
+    endo, m = found.notes
+    assert "region 2 are 7 % faster" in endo and "region 3 are 23 % faster" in m
+    same = membranes.cells(replace(told, layer="1=epi,2=epi"))
+    assert same.notes == ()
+
+
 def test_a_misspelt_heart_is_told_before_a_cell_is_paced(capsys, here, monkeypatch):
     def paced(settings):
         raise AssertionError("a cell was paced")
 
-    monkeypatch.setattr("cordax.ep.setup.cells", paced)
+    monkeypatch.setattr("cordax.ep.membranes.cells", paced)
     for given in (["--heart", "slap"], ["none.vtu"]):
         assert call(capsys, "ep", "run", *given, "-o", "x")[0] == 1
     with pytest.raises(AssertionError, match="was paced"):

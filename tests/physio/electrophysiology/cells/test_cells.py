@@ -14,18 +14,15 @@ from physio import augment, get, parameters, replace, scale
 from physio.electrophysiology import cells
 from physio.electrophysiology.cells import changed, rush_larsen
 
+#: every entry of the catalogue, in its second layer where it has some
 CELLS = {
-    "mitchell_schaeffer": cells.MitchellSchaeffer2003(),
-    "corrado_niederer": cells.CorradoNiederer2016(),
-    "aliev_panfilov": cells.AlievPanfilov1996(),
-    "bueno_orovio": cells.bueno_orovio_2008("m"),
-    "ten_tusscher": cells.ten_tusscher_2006("endo"),
-    "courtemanche": cells.Courtemanche1998(),
-    "tor_ord": cells.tor_ord_2019("epi"),
+    name: entry.make(entry.layers[1] if entry.layers else "")
+    for name, entry in cells.CATALOGUE.items()
 }
 #: dimensionless voltages: 0 at rest, about 1.5 at most
-DIMENSIONLESS = ("mitchell_schaeffer", "corrado_niederer", "aliev_panfilov",
-                 "bueno_orovio")  # fmt: skip
+DIMENSIONLESS = {
+    name for name, entry in cells.CATALOGUE.items() if entry.millivolts != (1.0, 0.0)
+}
 #: gates by construction only: shares of a release, a flux (mM/ms)
 NOW = jnp.zeros(())
 NOT_A_SHARE = {"jrel", "jrelp"}
@@ -102,8 +99,8 @@ def test_gates_tend_into_the_unit_interval(name):
 
 
 def test_the_interval_check_can_fail():
-    cell = replace(CELLS["corrado_niederer"], "opening_time", -1.0)
-    assert out_of_range(cell, spread(cell, "corrado_niederer")) == ["h"]
+    cell = replace(CELLS["corrado_niederer_2016"], "opening_time", -1.0)
+    assert out_of_range(cell, spread(cell, "corrado_niederer_2016")) == ["h"]
 
 
 @every_cell
@@ -138,11 +135,11 @@ def test_the_rate_has_a_finite_gradient_at_singular_voltages(name):
         assert np.isfinite(getattr(slopes, field.name)).all(), field.name
 
 
-@pytest.mark.parametrize("name", ["bueno_orovio", "corrado_niederer"])
+@pytest.mark.parametrize("name", ["bueno_orovio_2008", "corrado_niederer_2016"])
 def test_a_batch_and_a_node_axis_equal_a_loop(name):
     cell = CELLS[name]
     y = spread(cell, name, 3)
-    field = "fast_time" if name == "bueno_orovio" else "inward_time"
+    field = "fast_time" if name == "bueno_orovio_2008" else "inward_time"
     value = get(cell, field)
     factors = jnp.array([1.0, 0.5, 2.0])
     per_node = dataclasses.replace(cell, **{field: value * factors})
@@ -180,7 +177,7 @@ def into_voltage(current: Any) -> dict[str, Any]:
     return {"v": -current}
 
 
-@pytest.mark.parametrize("name", ["bueno_orovio", "ten_tusscher"])
+@pytest.mark.parametrize("name", ["bueno_orovio_2008", "ten_tusscher_2006"])
 def test_a_zero_correction_equals_the_cell(name):
     cell = CELLS[name]
     same = augment(cell, nothing, lambda x: x)
@@ -200,9 +197,9 @@ def test_a_zero_correction_equals_the_cell(name):
 
 
 def test_a_learned_current_enters_the_voltage_and_nothing_else():
-    cell = CELLS["ten_tusscher"]
+    cell = CELLS["ten_tusscher_2006"]
     hybrid = augment(cell, hyperpolarising, into_voltage)
-    y = spread(cell, "ten_tusscher")
+    y = spread(cell, "ten_tusscher_2006")
     zero = jnp.zeros_like(y.v)
     extra = 0.3 * y.m
     assert np.allclose(hybrid.current(y), cell.current(y) + extra, rtol=1e-14)
@@ -219,14 +216,14 @@ def test_a_learned_current_enters_the_voltage_and_nothing_else():
 
 
 def test_a_correction_reaches_gates_and_concentrations():
-    cell = CELLS["ten_tusscher"]
+    cell = CELLS["ten_tusscher_2006"]
 
     def towards_half(t, y, inputs):
         # small enough for the gate's steady state to stay within 0 and 1
         return 1e-3 * (0.5 - cell.gates(y)["m"].steady)
 
     hybrid = augment(cell, towards_half, lambda x: {"m": x, "nai": x})
-    y = spread(cell, "ten_tusscher")
+    y = spread(cell, "ten_tusscher_2006")
     extra = towards_half(0.0, y, None)
     gate, plain = hybrid.gates(y)["m"], cell.gates(y)["m"]
     assert np.allclose(
@@ -240,8 +237,8 @@ def test_a_correction_reaches_gates_and_concentrations():
 
 
 def test_a_corrected_gate_stays_within_0_and_1():
-    cell = CELLS["ten_tusscher"]
-    y = spread(cell, "ten_tusscher")
+    cell = CELLS["ten_tusscher_2006"]
+    y = spread(cell, "ten_tusscher_2006")
     for push, end in ((1e4, 1.0), (-1e4, 0.0)):
         pushed = augment(cell, lambda t, y, i, p=push: p + 0 * y.v, lambda r: {"m": r})
         assert np.array_equal(pushed.gates(y)["m"].steady, np.full(y.v.shape, end))
@@ -254,7 +251,7 @@ def test_a_corrected_gate_stays_within_0_and_1():
 
 def test_a_correction_that_uses_the_time_is_nan_in_tissue_not_silently_early():
     hybrid = augment(
-        CELLS["bueno_orovio"], lambda t, y, i: jnp.sin(t) + 0 * y.v, into_voltage
+        CELLS["bueno_orovio_2008"], lambda t, y, i: jnp.sin(t) + 0 * y.v, into_voltage
     )
     y = hybrid.initial_state()
     assert np.isnan(rush_larsen(hybrid, y, 0.0, 0.0, 0.01).v)
@@ -263,25 +260,51 @@ def test_a_correction_that_uses_the_time_is_nan_in_tissue_not_silently_early():
 
 @pytest.mark.parametrize(
     "build",
-    [cells.bueno_orovio_2008, cells.ten_tusscher_2006, cells.tor_ord_2019],
-)
+    [
+        cells.bueno_orovio_2008, cells.bueno_orovio_2008_cellml,
+        cells.ten_tusscher_2006, cells.tor_ord_2019,
+    ],
+)  # fmt: skip
 def test_an_unknown_layer_lists_the_layers(build):
     with pytest.raises(ValueError, match="epi, .*got 'mid'|endo, .*got 'mid'"):
         build("mid")
 
 
-def test_the_printed_bueno_orovio_differs_where_it_says():
-    cell, printed = (cells.bueno_orovio_2008("endo", printed=p) for p in (False, True))
-    differ = [
-        k for k, x in parameters(cell).items() if x.value != get(printed, k)
-    ]  # fmt: skip
-    assert differ == ["h_voltage", "w_voltage", "fast_time"]
+@pytest.mark.parametrize(
+    ("layer", "names"),
+    [("epi", ["w_voltage"]), ("endo", ["h_voltage", "w_voltage", "fast_time"])],
+)
+def test_the_older_bueno_orovio_differs_where_it_says(layer, names):
+    paper, older = (
+        build(layer)
+        for build in (cells.bueno_orovio_2008, cells.bueno_orovio_2008_cellml)
+    )
+    differ = [k for k, x in parameters(paper).items() if x.value != get(older, k)]
+    assert differ == names
+    # the paper's equation 6: w closes where the slow current opens
+    assert float(paper.w_voltage) == float(paper.slow_voltage)
+    assert float(older.w_voltage) == float(older.rest_voltage)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        # the paper's as another program computes them from its equations
+        ("bueno_orovio_2008", (135.1, 208.5)),
+        ("bueno_orovio_2008_cellml", (33.3, 103.8)),
+    ],
+)
+def test_an_early_beat_tells_the_two_forms_of_bueno_orovio_apart(name, wanted):
+    cell = cells.CATALOGUE[name].make("epi")  # as the command line makes it
+    curve = cells.s1s2(cell, 1000.0, [300.0, 320.0], beats=5, dt=0.02)
+    # a tenth of a ms for five beats where twenty were paced, and the doubled step
+    assert np.allclose(np.asarray(curve.apd), wanted, atol=1.0)
 
 
 def test_fibrillation_remodels_three_currents():
-    cell = CELLS["courtemanche"]
+    cell = CELLS["courtemanche_1998"]
     ill = cells.atrial_fibrillation_remodelling()(cell)
-    y = spread(cell, "courtemanche")
+    y = spread(cell, "courtemanche_1998")
     ratio = {k: ill.currents(y)[k] / i for k, i in cell.currents(y).items()}
     changed_by = {"i_to": 0.5, "i_cal": 0.3, "i_kur": 0.5}
     for name, value in ratio.items():
@@ -314,7 +337,7 @@ def independent(cell: Any, t: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "name", ["mitchell_schaeffer", "corrado_niederer", "aliev_panfilov"]
+    "name", ["mitchell_schaeffer_2003", "corrado_niederer_2016", "aliev_panfilov_1996"]
 )
 def test_two_variable_cells_against_an_independent_integrator(name):
     cell = CELLS[name]
@@ -345,7 +368,7 @@ def test_the_plain_model_excites_itself_and_the_modified_does_not():
 
 
 def test_the_gradient_of_a_duration_equals_finite_differences():
-    cell = CELLS["aliev_panfilov"]
+    cell = CELLS["aliev_panfilov_1996"]
 
     @jax.jit
     def apd(factor: Any) -> Any:
@@ -363,7 +386,7 @@ def test_the_gradient_of_a_duration_equals_finite_differences():
 
 
 def test_the_gradient_of_an_upstroke_equals_finite_differences():
-    cell = CELLS["ten_tusscher"]
+    cell = CELLS["ten_tusscher_2006"]
 
     @jax.jit
     def voltage(factor: Any) -> Any:

@@ -15,7 +15,7 @@ from physio.electrophysiology import cells
 
 #: by model: our current, and its name there
 CURRENTS: dict[str, dict[str, str]] = {
-    "bueno_orovio_2008": {
+    "bueno_orovio_2008_cellml": {
         "j_fi": "fast_inward_current.i_fi",
         "j_so": "slow_outward_current.i_so",
         "j_si": "slow_inward_current.i_si",
@@ -136,7 +136,8 @@ SLOW = pytest.param("tor_ord_2019", marks=pytest.mark.slow)  # 45 states to comp
 
 
 @pytest.mark.parametrize(
-    "name", ["bueno_orovio_2008", "ten_tusscher_2006", "courtemanche_1998", SLOW]
+    "name",
+    ["bueno_orovio_2008_cellml", "ten_tusscher_2006", "courtemanche_1998", SLOW],
 )
 def test_a_beat_is_the_published_one(shared_data, name):
     for run, (beat, lane, summary, file) in two_beats(
@@ -193,7 +194,7 @@ def test_the_human_envelope_holds_the_endocardial_cell(shared_data):
 def test_a_hundred_beats_from_the_published_start(shared_data):
     # the other models take a minute and more: benchmarks/cells.py
     found = bench.hundred_beats(
-        "bueno_orovio_2008", folder=shared_data("cell_models"), dt=0.02
+        "bueno_orovio_2008_cellml", folder=shared_data("cell_models"), dt=0.02
     )
     for run, row in found.items():
         for key in ("dapd50", "dapd90", "dpeak"):

@@ -1,25 +1,41 @@
 """Velocities of waves on coarse grids, and conductivities tuned to wanted ones."""
 
+import dataclasses
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from cordax.bench import niederer
 from cordax.bench.niederer_table import CONVERGED, FINITE_DIFFERENCES
-from physio.electrophysiology.cells import CorradoNiederer2016
+from physio.electrophysiology.anatomy.shapes import Cable, Sheet
+from physio.electrophysiology.cells import (
+    CATALOGUE,
+    AlievPanfilov1996,
+    CorradoNiederer2016,
+)
 from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
 from physio.electrophysiology.diffusion.bond_average import BondAverage, SecondOrder
-from physio.electrophysiology.diffusion.conductivity import Velocities
-from physio.electrophysiology.diffusion.grid import full_grid
+from physio.electrophysiology.diffusion.conductivity import Membrane, Velocities
+from physio.electrophysiology.diffusion.grid import full_grid, on_voxels
 from physio.electrophysiology.tissue.monodomain import as_dtype
 from physio.electrophysiology.velocity.mesh_tuning import tune_mesh
 from physio.electrophysiology.velocity.plane_waves import (
     cable,
     free_velocity,
+    line,
     stack,
+    timeable,
     velocities,
 )
-from physio.electrophysiology.velocity.tuning import tune_velocity
+from physio.electrophysiology.velocity.tuning import (
+    WIDEST,
+    along_one_axis,
+    down,
+    tune_velocity,
+    up,
+)
 from physio.interventions import scale
 
 SINGLE = jnp.float32
@@ -108,3 +124,69 @@ def test_a_tuned_mesh_conducts_as_wanted(record_property):
     for name, error in tuned.errors.items():
         record_property(f"{name}_percent", 100 * error)
     assert tuned.errors["along"] <= 0.08 and tuned.errors["across"] <= 0.15
+
+
+def row(spacing):
+    """A cable's voxels."""
+    return on_voxels(Cable().as_voxels(spacing))
+
+
+def test_a_cable_of_slow_cells_is_tuned_at_any_spacing():
+    # a slow upstroke: spacings are 0.4 to 4.5 widths of the front
+    cell = as_dtype(AlievPanfilov1996(), SINGLE)
+    free = free_velocity(cell)
+    for spacing in (0.6, 2.0):
+        tuned = tune_velocity(cell, Velocities.isotropic(0.6), row(spacing))
+        assert set(tuned.waves) == {"along"}
+        wanted, got = tuned.waves["along"]
+        assert wanted == 0.6 and abs(got / wanted - 1) == tuned.errors["along"] < 0.01
+        d = np.unique(Membrane().diffusivity(tuned.conductivity)[0])
+        # averaging keeps the diffusivity of a continuum: 0.1 % of its velocity
+        assert d == pytest.approx((0.6 / free) ** 2, rel=0.01)
+    widest = down(WIDEST * 0.6 / free)
+    assert tune_velocity(cell, Velocities.isotropic(0.6), row(widest))
+    with pytest.raises(ValueError, match=f"Take a spacing of at most {widest:g} mm"):
+        tune_velocity(cell, Velocities.isotropic(0.6), row(widest + 0.1))
+
+
+def test_a_row_of_voxels_is_a_cable_where_its_fibres_follow_it():
+    assert along_one_axis(row(1.0))
+    turned = dataclasses.replace(row(1.0), fibres=jnp.tile(jnp.eye(3)[1], (20, 1)))
+    assert not along_one_axis(turned)
+    assert not along_one_axis(on_voxels(Sheet(4.0, 4.0).as_voxels(1.0)))
+
+
+def test_a_wave_too_oblique_for_its_planes_is_told_from_those_that_are_timed():
+    d = jnp.eye(3, dtype=SINGLE)
+    lines = stack([line(d, 0.4, p) for p in ((1, 0, 0), (5, 2, 0), (2, 29, 13))])
+    assert list(timeable(lines)) == [True, True, False]
+    with pytest.raises(ValueError, match="planes to be timed"):
+        velocities(as_dtype(CorradoNiederer2016(), SINGLE), lines)
+
+
+def test_a_direction_and_its_double_are_one_line():
+    d = jnp.eye(3, dtype=SINGLE)
+    once, twice = (line(d, 0.4, p) for p in ((1, -1, 0), (2, -2, 0)))
+    assert all(map(np.array_equal, *map(jax.tree.leaves, (once, twice))))
+
+
+@pytest.mark.parametrize("x", [0.545, 0.55, 1.0, 0.0999, 12.3])
+def test_limits_that_are_told_can_be_typed(x):
+    assert down(x) <= x <= up(x)
+    for limit in (down(x), up(x)):
+        assert abs(limit / x - 1) < 0.1 and float(f"{limit:g}") == limit
+        assert len(f"{limit:g}".strip("0").replace(".", "").strip("0")) <= 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_cell_conducts_as_wanted_at_fine_and_coarse_spacings(name):
+    cell = as_dtype(CATALOGUE[name].make(), SINGLE)
+    free, dt = free_velocity(cell), CATALOGUE[name].step
+    for width in (0.4, 4.0):  # h / sqrt(D)
+        spacing = width * 0.6 / free
+        tuned = tune_velocity(
+            cell, Velocities.isotropic(0.6), full_grid((5, 5, 5), spacing),
+            dt=min(dt, 0.01) if width < 1 else dt,
+        )  # fmt: skip
+        assert max(tuned.errors.values()) < (0.02 if width < 1 else 0.2)

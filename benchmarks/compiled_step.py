@@ -78,7 +78,9 @@ def tissue_of(
     geometry: Any, scheme: Any, cell: Any = None, kind: Any = jnp.float32
 ) -> Any:
     """Tissue of a geometry, ten Tusscher-Panfilov 2006 where no cell is given."""
-    from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
+    from physio.electrophysiology.cells.published.ten_tusscher_2006 import (
+        ten_tusscher_2006,
+    )
     from physio.electrophysiology.diffusion.conductivity import Conductivity
     from physio.electrophysiology.tissue.monodomain import Monodomain, as_dtype
 
@@ -170,7 +172,9 @@ def wasteful() -> Any:
     """A step that evaluates the cell's currents twice: the guards must find it."""
     from physio.compose import augment
     from physio.electrophysiology.cells.cell import changed
-    from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
+    from physio.electrophysiology.cells.published.ten_tusscher_2006 import (
+        ten_tusscher_2006,
+    )
     from physio.electrophysiology.tissue.monodomain import as_dtype
 
     base = as_dtype(ten_tusscher_2006(), jnp.float32)

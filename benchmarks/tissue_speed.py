@@ -136,7 +136,7 @@ def recorded(tissue: Any, duration: float, dt: float = DT) -> Racer:
 # --- our own rows ---------------------------------------------------------------------
 def grid() -> Figures:
     """512 x 512 nodes: both schemes, the step each allows, ``run``, a simple cell."""
-    from physio.electrophysiology.cells.mitchell_schaeffer_2003 import (
+    from physio.electrophysiology.cells.published.mitchell_schaeffer_2003 import (
         MitchellSchaeffer2003,
     )
 
@@ -362,7 +362,7 @@ def contender() -> Racer | None:
 
 def peers() -> Figures:
     """Every peer's own step in turns with ours, at both precisions."""
-    from physio.electrophysiology.cells.mitchell_schaeffer_2003 import (
+    from physio.electrophysiology.cells.published.mitchell_schaeffer_2003 import (
         MitchellSchaeffer2003,
     )
 

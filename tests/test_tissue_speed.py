@@ -22,7 +22,7 @@ import compiled_step  # noqa: E402 (after the path)
 import tissue_peers  # noqa: E402
 import tissue_speed as speed  # noqa: E402
 
-from physio.electrophysiology.cells.mitchell_schaeffer_2003 import MitchellSchaeffer2003  # noqa: E402
+from physio.electrophysiology.cells import MitchellSchaeffer2003  # noqa: E402
 from physio.electrophysiology.diffusion.bond_average import BondAverage  # noqa: E402
 from physio.electrophysiology.tissue.monodomain import as_dtype  # noqa: E402
 from physio.electrophysiology.tissue.recording import (  # noqa: E402

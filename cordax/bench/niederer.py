@@ -70,7 +70,9 @@ def run(
 
 def slab(dx: float, scheme: str, kind: Any) -> tuple[Any, Any, Callable[..., float]]:
     """The tissue, its stimulus, and how a point's time is read from the nodes'."""
-    from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
+    from physio.electrophysiology.cells.published.ten_tusscher_2006 import (
+        ten_tusscher_2006,
+    )
     from physio.electrophysiology.diffusion.bond_average import BondAverage, SecondOrder
     from physio.electrophysiology.diffusion.conductivity import Conductivity
     from physio.electrophysiology.diffusion.grid import full_grid

@@ -8,10 +8,12 @@ if TYPE_CHECKING:
     from cordax.ep.cell import draw, measure, pictures
     from cordax.ep.electrocardiogram import measures
     from cordax.ep.heart import Heart, MeshProblems, build
+    from cordax.ep.membranes import cells
     from cordax.ep.report import html, rows, size_rows, verdict
     from cordax.ep.results import finite, write
     from cordax.ep.run import Outcome, compute
     from cordax.ep.settings import KIND, Settings, again, stored
+    from cordax.ep.setup import time_step, velocity_warnings
     from cordax.ep.surface import coarser
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "Settings",
     "again",
     "build",
+    "cells",
     "coarser",
     "compute",
     "draw",
@@ -33,6 +36,8 @@ __all__ = [
     "rows",
     "size_rows",
     "stored",
+    "time_step",
+    "velocity_warnings",
     "verdict",
     "write",
 ]

@@ -6,7 +6,7 @@ from cordax.faces import lazily
 
 if TYPE_CHECKING:
     from cordax.scenarios.doses import DOSES, describe
-    from cordax.scenarios.names import CELLS, HEARTS, STATES, TREATMENTS, Cell, called
+    from cordax.scenarios.names import CELLS, HEARTS, STATES, TREATMENTS, called, cell
     from cordax.scenarios.scenario import (
         Asked,
         Scenario,
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Asked",
     "CELLS",
-    "Cell",
     "DOSES",
     "HEARTS",
     "STATES",
@@ -30,6 +29,7 @@ __all__ = [
     "TREATMENTS",
     "Treatment",
     "called",
+    "cell",
     "describe",
     "parse",
     "parse_all",

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from cordax.scenarios.doses import DOSES
+from cordax.vocabulary import nearest_keys
 from physio.electrophysiology.anatomy import shapes as hearts
 from physio.electrophysiology.anatomy.generated import AbstractHeart
 from physio.electrophysiology.cells import CATALOGUE, Cell

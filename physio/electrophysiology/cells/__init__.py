@@ -1,12 +1,6 @@
 """Membrane models, one published model per file, and how they are paced."""
 
-from physio.electrophysiology.cells.aliev_panfilov_1996 import AlievPanfilov1996
 from physio.electrophysiology.cells.augmented import AugmentedCell
-from physio.electrophysiology.cells.bueno_orovio_2008 import (
-    BuenoOrovio2008,
-    bueno_orovio_2008,
-    bueno_orovio_2008_cellml,
-)
 from physio.electrophysiology.cells.catalogue import CATALOGUE, Cell
 from physio.electrophysiology.cells.cell import (
     AbstractCell,
@@ -16,14 +10,6 @@ from physio.electrophysiology.cells.cell import (
     relaxed,
     rush_larsen,
 )
-from physio.electrophysiology.cells.courtemanche_1998 import (
-    Courtemanche1998,
-    atrial_fibrillation_remodelling,
-)
-from physio.electrophysiology.cells.mitchell_schaeffer_2003 import (
-    CorradoNiederer2016,
-    MitchellSchaeffer2003,
-)
 from physio.electrophysiology.cells.protocols import (
     ActionPotential,
     SteadyState,
@@ -32,6 +18,30 @@ from physio.electrophysiology.cells.protocols import (
     pace,
     to_steady_state,
 )
+from physio.electrophysiology.cells.published.aliev_panfilov_1996 import (
+    AlievPanfilov1996,
+)
+from physio.electrophysiology.cells.published.bueno_orovio_2008 import (
+    BuenoOrovio2008,
+    bueno_orovio_2008,
+    bueno_orovio_2008_cellml,
+)
+from physio.electrophysiology.cells.published.courtemanche_1998 import (
+    Courtemanche1998,
+    atrial_fibrillation_remodelling,
+)
+from physio.electrophysiology.cells.published.mitchell_schaeffer_2003 import (
+    CorradoNiederer2016,
+    MitchellSchaeffer2003,
+)
+from physio.electrophysiology.cells.published.ten_tusscher_2006 import (
+    TenTusscher2006,
+    ten_tusscher_2006,
+)
+from physio.electrophysiology.cells.published.tor_ord_2019 import (
+    TorOrd2019,
+    tor_ord_2019,
+)
 from physio.electrophysiology.cells.restitution import (
     Restitution,
     alternans,
@@ -39,21 +49,15 @@ from physio.electrophysiology.cells.restitution import (
     s1s2,
     table,
 )
-from physio.electrophysiology.cells.ten_tusscher_2006 import (
-    TenTusscher2006,
-    ten_tusscher_2006,
-)
-from physio.electrophysiology.cells.tor_ord_2019 import TorOrd2019, tor_ord_2019
 
 __all__ = [
     "AbstractCell",
     "ActionPotential",
     "AlievPanfilov1996",
-    "CATALOGUE",
-    "Cell",
-    "bueno_orovio_2008_cellml",
     "AugmentedCell",
     "BuenoOrovio2008",
+    "CATALOGUE",
+    "Cell",
     "CorradoNiederer2016",
     "Courtemanche1998",
     "Excitation",
@@ -67,6 +71,7 @@ __all__ = [
     "alternans",
     "atrial_fibrillation_remodelling",
     "bueno_orovio_2008",
+    "bueno_orovio_2008_cellml",
     "changed",
     "dynamic",
     "midpoint",

@@ -9,23 +9,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from physio.electrophysiology.cells.aliev_panfilov_1996 import AlievPanfilov1996
-from physio.electrophysiology.cells.bueno_orovio_2008 import (
+from physio.electrophysiology.cells.cell import AbstractCell, Excitation
+from physio.electrophysiology.cells.published.aliev_panfilov_1996 import (
+    AlievPanfilov1996,
+)
+from physio.electrophysiology.cells.published.bueno_orovio_2008 import (
     BuenoOrovio2008,
     bueno_orovio_2008,
     bueno_orovio_2008_cellml,
 )
-from physio.electrophysiology.cells.cell import AbstractCell, Excitation
-from physio.electrophysiology.cells.courtemanche_1998 import Courtemanche1998
-from physio.electrophysiology.cells.mitchell_schaeffer_2003 import (
+from physio.electrophysiology.cells.published.courtemanche_1998 import Courtemanche1998
+from physio.electrophysiology.cells.published.mitchell_schaeffer_2003 import (
     CorradoNiederer2016,
     MitchellSchaeffer2003,
 )
-from physio.electrophysiology.cells.ten_tusscher_2006 import (
+from physio.electrophysiology.cells.published.ten_tusscher_2006 import (
     TenTusscher2006,
     ten_tusscher_2006,
 )
-from physio.electrophysiology.cells.tor_ord_2019 import TorOrd2019, tor_ord_2019
+from physio.electrophysiology.cells.published.tor_ord_2019 import (
+    TorOrd2019,
+    tor_ord_2019,
+)
 
 
 @dataclass(frozen=True)

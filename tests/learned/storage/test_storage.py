@@ -19,7 +19,7 @@ from learned.terms.closure import LearnedVessel
 from learned.terms.ion_channel import LearnedCurrent, LearnedGate
 from learned.terms.residual import neural_residual
 from physio import AbstractAugmented, get, replace
-from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
+from physio.electrophysiology.cells.published.ten_tusscher_2006 import ten_tusscher_2006
 from physio.hemodynamics.exchange import exchange
 from physio.hemodynamics.loops.regazzoni import regazzoni
 from physio.hemodynamics.loops.states import named_state

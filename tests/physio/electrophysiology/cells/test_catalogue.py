@@ -25,8 +25,8 @@ every_entry = pytest.mark.parametrize("name", CATALOGUE)
 def shipped() -> set[type]:
     """Every membrane model of the package's modules."""
     found = set()
-    for module in pkgutil.iter_modules(cells.__path__):
-        held = importlib.import_module(f"{cells.__name__}.{module.name}")
+    for module in pkgutil.walk_packages(cells.__path__, f"{cells.__name__}."):
+        held = importlib.import_module(module.name)
         found |= {
             one
             for _, one in inspect.getmembers(held, inspect.isclass)

@@ -11,7 +11,7 @@ from blocks import box_tetrahedra, box_voxels
 from physio.compose import augment
 from physio.electrophysiology.cells import CorradoNiederer2016
 from physio.electrophysiology.cells.cell import changed, rush_larsen
-from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
+from physio.electrophysiology.cells.published.ten_tusscher_2006 import ten_tusscher_2006
 from physio.electrophysiology.diffusion.bond_average import BondAverage, SecondOrder
 from physio.electrophysiology.diffusion.conductivity import Conductivity
 from physio.electrophysiology.diffusion.grid import full_grid

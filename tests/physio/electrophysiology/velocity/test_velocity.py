@@ -15,7 +15,7 @@ from physio.electrophysiology.cells import (
     AlievPanfilov1996,
     CorradoNiederer2016,
 )
-from physio.electrophysiology.cells.ten_tusscher_2006 import ten_tusscher_2006
+from physio.electrophysiology.cells.published.ten_tusscher_2006 import ten_tusscher_2006
 from physio.electrophysiology.diffusion.bond_average import BondAverage, SecondOrder
 from physio.electrophysiology.diffusion.conductivity import Membrane, Velocities
 from physio.electrophysiology.diffusion.grid import full_grid, on_voxels

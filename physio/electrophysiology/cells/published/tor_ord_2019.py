@@ -17,15 +17,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from physio.electrophysiology.cells.cell import AbstractCell, Excitation, Gate
-from physio.electrophysiology.cells.tor_ord_gates import FARADAY_OVER_RT as _FRT
-from physio.electrophysiology.cells.tor_ord_gates import (
+from physio.electrophysiology.cells.published.tor_ord_gates import (
+    FARADAY_OVER_RT as _FRT,
+)
+from physio.electrophysiology.cells.published.tor_ord_gates import (
     calcium_gates,
     rapid_chain,
     slow_gates,
     sodium_gates,
 )
-from physio.electrophysiology.cells.tor_ord_gates import shift_factor as _k
-from physio.electrophysiology.cells.tor_ord_transport import (
+from physio.electrophysiology.cells.published.tor_ord_gates import shift_factor as _k
+from physio.electrophysiology.cells.published.tor_ord_transport import (
     activity,
     exchange,
     exchanger_outside,

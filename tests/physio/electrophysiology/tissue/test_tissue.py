@@ -360,7 +360,9 @@ def test_the_threshold_of_a_stimulus_is_where_it_starts_to_capture():
         least_of(altered(pulse, strength=1.0, duration=0.01))
 
 
-@pytest.mark.parametrize("geometry", ["grid", "voxels", "tetrahedra"])
+@pytest.mark.parametrize(
+    "geometry", ["grid", pytest.param("voxels", marks=pytest.mark.slow), "tetrahedra"]
+)
 def test_a_lesion_has_no_bonds(geometry):
     """Living tissue sees nothing of dead tissue, whatever voltage that is left with."""
     tissue = block(geometry)

@@ -13,7 +13,7 @@ PYRIGHT_VERSION := $(shell sed -n 's/^pyright==//p' constraints.txt)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test slow core lint format-check types layers docs examples validate bench wheel clean
+.PHONY: help demo test slow mutants core lint format-check types layers docs examples validate bench wheel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -26,6 +26,9 @@ test: $(VENV)/.test  ## run the tests that are not slow
 
 slow: $(VENV)/.test  ## run the slow tests
 	@$(PYTEST) -m slow
+
+mutants: $(VENV)/.test  ## make every deliberate mistake in a copy: a test must see each
+	@$(PY) tests/mutants.py --all
 
 core: $(VENV)/.test  ## run the small set that also runs on the newest Python
 	@$(PY) -m pytest -m core

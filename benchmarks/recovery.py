@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 import cordax
@@ -18,8 +20,7 @@ from calibration.assessment import scores as scoring
 from calibration.optimise.batches import predict_many
 from calibration.parameters import patient_priors as application
 from calibration.problems.problem import Problem
-from calibration.sampling.importance import importance
-from calibration.sampling.pareto import resample
+from calibration.sampling.posterior import Posterior, sample_fit
 from physio.hemodynamics.elements.valves import Diode
 from physio.hemodynamics.loops.states import named_state
 from physio.parameters import get
@@ -104,48 +105,61 @@ def patients(
     return np.stack(truth[:n]), data[:n]
 
 
-def posteriors(
-    fits: list[Fit], rng: np.random.Generator, progress: Callable[[float], None]
-) -> np.ndarray:
-    """Independent draws of z, (n_case, DRAWS, n_z)."""
+def posteriors(fits: list[Fit], progress: Callable[[float], None]) -> list[Posterior]:
+    """The posterior of each, as the application draws it: DRAWS independent draws."""
     found = []
     for k, made in enumerate(fits):
-        drawn = importance(made, rng, ess=2.0 * DRAWS, most=2048)
-        found.append(drawn.z[resample(drawn.log_weights, DRAWS, rng)])
+        key = jax.random.fold_in(jax.random.key(SEED), k)
+        few = {"draws": DRAWS, "ess": 2.0 * DRAWS, "most": 2048}
+        found.append(sample_fit(made, key=key, **few))
         progress((k + 1) / len(fits))
-    return np.stack(found)
+    return found
 
 
 def _calibrated(
     n: int, model: Any, progress: Callable[[float], None]
-) -> tuple[np.ndarray, np.ndarray, list[Fit]]:
+) -> tuple[np.ndarray, list[Posterior]]:
     rng = np.random.default_rng(SEED)
     truth, data = patients(n, model, rng)
     fits = fit_many(
         [p.model for p in data], [p.space for p in data],
         [p.observations for p in data], [p.experiment for p in data],
     )  # fmt: skip
-    return truth, posteriors(fits, rng, progress), fits
+    return truth, posteriors(fits, progress)
 
 
-def _covered(draws: np.ndarray, truth: np.ndarray, level: float) -> np.ndarray:
-    return np.asarray(
-        [scoring.coverage(draws[:, :, k], truth[:, k], level) for k in range(len(FREE))]
-    )
+def covered(found: list[Posterior], truth: np.ndarray, level: float) -> np.ndarray:
+    """The share of patients whose true value lies in the interval that is shown of
+    them, by parameter; ``truth`` is z (n_case, n_z)."""
+    inside = []
+    for posterior, z in zip(found, truth, strict=True):
+        values = posterior.space.physical(jnp.asarray(z))
+        shown = posterior.intervals(level)
+        inside.append(
+            [shown[k].lower <= float(v) <= shown[k].upper for k, v in values.items()]
+        )
+    return np.mean(inside, axis=0)
+
+
+def _draws(found: list[Posterior]) -> np.ndarray:
+    return np.stack([np.asarray(posterior.z) for posterior in found])
 
 
 def recovery(
     n: int = PATIENTS, progress: Callable[[float], None] = lambda share: None
 ) -> dict[str, Any]:
     """Identifiable parameters, coverage and ranks with how many leave their bands."""
-    truth, draws, fits = _calibrated(n, heart(), progress)
-    shrinkage = np.asarray([[float(v) for v in f.shrinkage.values()] for f in fits])
+    truth, found = _calibrated(n, heart(), progress)
+    draws = _draws(found)
+    shrinkage = np.asarray(
+        [[float(v) for v in one.fit.shrinkage.values()] for one in found]
+    )
     typical = np.median(shrinkage, axis=0)
     outside, coverage = 0, {}
     for level in LEVELS:
         share = 1.0 - (1.0 - PROBABILITY) / (len(FREE) * len(LEVELS))
         low, high = scoring.coverage_band(n, level, share)
-        coverage[level] = _covered(draws, truth, level)
+        coverage[level] = covered(found, truth, level)
         outside += int(((coverage[level] < low) | (coverage[level] > high)).sum())
     ranks = np.stack(
         [scoring.ranks(draws[:, :, k], truth[:, k]) for k in range(len(FREE))]
@@ -168,14 +182,15 @@ def misspecified(
     n: int = 40, progress: Callable[[float], None] = lambda share: None
 ) -> dict[str, Any]:
     """What breaks where the data come from another valve law than the model's."""
-    truth, draws, fits = _calibrated(n, with_plain_diodes(heart()), progress)
-    bias = (draws.mean(axis=1) - truth).mean(axis=0)
+    truth, found = _calibrated(n, with_plain_diodes(heart()), progress)
+    bias = (_draws(found).mean(axis=1) - truth).mean(axis=0)
+    shares = covered(found, truth, 0.9)
     return {
         "patients": n,
-        "coverage90": float(_covered(draws, truth, 0.9).min()),
-        "coverage": dict(zip(FREE, _covered(draws, truth, 0.9), strict=True)),
+        "coverage90": float(shares.min()),
+        "coverage": dict(zip(FREE, shares, strict=True)),
         "bias": dict(zip(FREE, bias, strict=True)),
-        "chi2": float(np.median([float(f.chi2[0]) for f in fits])),
+        "chi2": float(np.median([float(one.fit.chi2[0]) for one in found])),
     }
 
 

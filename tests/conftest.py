@@ -77,12 +77,14 @@ TOGETHER = {
 } | {
     "tests/calibration/optimise/test_jacobian.py": "the fluid bench",
     "tests/cordax/bench/test_bench_fluid_response.py": "the fluid bench",
+    "tests/cordax/twins/test_twin.py": "the small twin",
+    "tests/cordax/cli/test_cli.py": "the small twin",
+    "tests/cordax/reports/test_report.py": "the small twin",
 }
 #: What takes longest begins first, so that no process waits for another's last file.
 LONGEST = (
     "tests/cordax/cohorts/test_learn.py",
     *TOGETHER,
-    "tests/cordax/twins/test_twin.py",
     "tests/physio/electrophysiology/velocity/test_velocity.py",
     "tests/cordax/cli/test_cli_ep.py",
     "tests/physio/hemodynamics/test_against_others.py",

@@ -25,7 +25,7 @@ def fit_pareto(excess: Float[np.ndarray, " n"]) -> tuple[float, float]:
     b = b / (3.0 * x[int(n / 4 + 0.5) - 1]) + 1.0 / x[-1]
     k = np.log1p(-b[:, None] * x).mean(axis=1)
     fit = n * (np.log(-b / k) - k - 1.0)
-    weight = 1.0 / np.exp(fit - fit[:, None]).sum(axis=1)
+    weight = np.exp(fit - fit.max())  # of the largest is 1: nothing overflows
     best = float((b * weight).sum() / weight.sum())
     shape = float(np.log1p(-best * x).mean())
     return (n * shape + 5.0) / (n + 10.0), -shape / best

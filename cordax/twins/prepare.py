@@ -58,12 +58,16 @@ _CLOCK_SD = 0.05  # s
 
 @dataclass(frozen=True)
 class Start:
-    """What a fit starts with, and what was assumed."""
+    """What a fit starts with, and what was assumed.
+
+    ``model`` and ``experiment`` (an ``AbstractExperiment``) are a circulation's unless
+    replaced by your own.
+    """
 
     model: Any
     space: Space
     observations: Observations
-    experiment: Experiment
+    experiment: Any
     state: str
     reflex_gain: LogNormal
     reflex: str

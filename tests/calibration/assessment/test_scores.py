@@ -107,3 +107,18 @@ def test_what_cannot_be_scored_is_refused(bad):
     # TypeError: shapes are refused by the annotation where tests check those
     with pytest.raises((ValueError, TypeError)):
         bad()
+
+
+def test_bands_are_as_narrow_as_they_say():
+    """An end is the first count whose tail is no longer below the corrected share:
+    what lies beyond has less, and with one case more it has more."""
+    n_case, n_draw, n_parameter, levels = 100, 99, 3, 20
+    found = rank_test(np.zeros((n_parameter, n_case), int), n_draw)
+    share = 0.5 * (1.0 - 0.99) / (n_parameter * (levels - 1))
+    assert found.levels == pytest.approx(np.arange(1, levels) / levels)
+    for p, low, high in zip(found.levels, found.lower, found.upper, strict=True):
+        least, most = round(low * n_case), round(high * n_case)
+        outside = stats.binom.cdf(least - 1, n_case, p)
+        assert outside < share <= stats.binom.cdf(least, n_case, p)
+        outside = stats.binom.sf(most, n_case, p)
+        assert outside <= share < stats.binom.sf(most - 1, n_case, p)

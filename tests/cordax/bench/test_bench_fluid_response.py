@@ -2,10 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 from functools import partial
 
+import equinox as eqx
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from benchmarks import fluid_response_priors as derived
 from cordax.bench import fluid_response as bench
@@ -332,3 +335,48 @@ def test_real_patients_are_predicted_as_recorded(real):
     assert found["cvp"]["rmse"] <= 1.03 * 1.02
     assert found["cvp"]["crps"] <= 1.03 * 0.58
     assert all(0.75 <= score["coverage90"] <= 1.0 for score in found.values())
+
+
+def test_the_circulation_of_a_patient_is_built_from_before_the_fluid(patients):
+    """Size, rate, priors and what is fitted, with other values after the fluid."""
+    priors, (patient, *_) = bench.frozen_priors(), patients
+    assert patient.body_surface == 70.0 / 36.0
+    assert patient.heart_rate == pytest.approx(1000.0 * 2.5 / 36.0)
+    other = replace(
+        patient, after={k: 2.0 * (v or 1.0) for k, v in patient.after.items()}
+    )
+
+    def whole(of):
+        model = fluid_twin._model(of, priors)
+        return (
+            model,
+            fluid_twin._space(model, priors),
+            fluid_twin.observations(of, priors),
+        )
+
+    assert bool(eqx.tree_equal(whole(patient), whole(other)))
+    # the sibling: another stroke volume before the fluid is another circulation
+    larger = replace(patient, before=patient.before | {"SV": 75.0})
+    assert not bool(eqx.tree_equal(whole(patient)[0], whole(larger)[0]))
+
+
+def test_what_is_compared_with_does_not_see_what_it_is_scored_on():
+    """The mean change of the training, and its spread: closed forms."""
+    seen, mean, sd, n = np.array([6.0, 2.0, 9.0]), 4.0, 3.0, 24.0
+    made = np.array([5.0, 4.0, 8.0])
+    draws = made[:, None] + np.linspace(-2.0, 2.0, 5)
+    found = bench._score(made, draws, seen, (mean, sd, n))
+    assert found["rmse"] == pytest.approx(np.sqrt(((made - seen) ** 2).mean()))
+    assert found["rmse_no_change"] == pytest.approx(np.sqrt((seen**2).mean()))
+    assert found["rmse_mean_change"] == pytest.approx(
+        np.sqrt(((mean - seen) ** 2).mean())
+    )
+
+    def crps(mean, sd):
+        z = (seen - mean) / sd
+        both = z * (2.0 * norm.cdf(z) - 1.0) + 2.0 * norm.pdf(z) - 1.0 / np.sqrt(np.pi)
+        return (sd * both).mean()
+
+    around = sd * np.sqrt(1.0 + 1.0 / n)
+    assert found["crps_mean_change"] == pytest.approx(crps(mean, around))
+    assert found["crps_no_change"] == pytest.approx(crps(0.0, np.hypot(mean, sd)))

@@ -86,6 +86,28 @@ def test_the_median_shape_is_that_of_the_others(file):
     np.testing.assert_allclose(bench.median_shape(settings)[:5], before[:5])
 
 
+def test_no_comparator_sees_what_it_is_scored_on(file):
+    """Two patients of different shapes: the median of the others is the other's."""
+    settings = ventilation_table.read(file(table(("a", "b"))))
+    one, other = np.array([1.0, 9.0, 1.0, 9.0, 1.0]), settings.variation[5:].copy()
+    settings.variation[:5] = one
+    found = bench.median_shape(settings)
+    np.testing.assert_allclose(found[:5], other / other.mean())
+    np.testing.assert_allclose(found[5:], one / one.mean())
+
+    def foreseen():
+        return {
+            name: bench.from_the_others(shape, settings)
+            for name, shape in bench.comparators(settings).items()
+        }
+
+    before = foreseen()
+    settings.variation[0] += 50.0
+    for name, after in foreseen().items():
+        assert after[0] == pytest.approx(before[name][0]), name
+        assert after[1] > before[name][1] + 1.0, name  # the others do see it
+
+
 def test_a_value_not_measured_is_left_out_and_a_lone_one_too(file, no_model):
     text = table().replace("a,8,31,2.4,", "a,8,31,NA,") + "d,8,10,5,5,70\n"
     found = bench.details(file(text))

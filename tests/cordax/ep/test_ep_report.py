@@ -223,3 +223,14 @@ def test_an_ecg_is_measured_from_the_rest_before_it():
     assert 300.0 < found["qt_ms"] < 400.0
     found, why = electrocardiogram.measures(t, np.zeros((t.size, 12)))
     assert found == {} and "flat" in why
+
+
+def test_every_measure_of_the_ecg_stands_under_its_own_name():
+    found = outcome(np.zeros(1))
+    found.figures["ecg"] = {"qrs_duration_ms": 93.0, "qt_ms": 381.0, "axis_deg": 52.0}
+    told = dict(report.rows(found))
+    assert told["QRS duration"] == "93.0 ms"
+    assert told["QT"] == "381 ms"
+    assert told["Frontal QRS axis"] == "52.0 degrees"
+    card = re.search(r"<b>QRS duration</b>(.*?)</div>", report._cards(found))
+    assert card and card[1].startswith('<span class="big">93.0<small>ms')

@@ -8,8 +8,6 @@ import pytest
 
 import cordax
 from calibration import fit
-from cordax.patients import find
-from cordax.records import examine
 from cordax.reports.from_twin import summary
 from cordax.twins import calibrate as calibrating
 from cordax.twins import prepare as build
@@ -21,8 +19,8 @@ from physio.parameters import get, replace
 
 
 @pytest.fixture(scope="module")
-def twin():
-    return calibrate(examine.read(find("periop")))
+def twin(small_twin):
+    return small_twin
 
 
 def test_every_measurement_is_explained(twin):

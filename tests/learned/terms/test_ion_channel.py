@@ -203,3 +203,17 @@ def test_clamps_that_tell_nothing_are_refused():
         broken = eqx.tree_at(lambda r, n=name: getattr(r, n), record, value)
         with pytest.raises(ValueError, match=said):
             gate_from_clamp("slow", broken)
+
+
+@pytest.mark.parametrize("steepness", [1 / 14, -1 / 14])
+def test_a_gate_opens_the_way_its_steepness_says(steepness):
+    """Above 0 it opens as the voltage rises, below 0 it closes: 1 / (1 + exp(...))."""
+    gate = LearnedGate.of(
+        "slow", half=-5.0, steepness=steepness, tau=300.0, voltages=VOLTAGES
+    )
+    v = jnp.array([-89.0, -19.0, -5.0, 9.0, 44.0])
+    wanted = 1.0 / (1.0 + np.exp((-5.0 - np.asarray(v)) * steepness))
+    assert np.asarray(gate.steady(v)) == pytest.approx(wanted, rel=1e-12)
+    assert np.asarray(gate.kinetics(v).steady) == pytest.approx(wanted, rel=1e-12)
+    rises = np.diff(wanted) > 0
+    assert rises.all() == (steepness > 0) and (~rises).all() == (steepness < 0)

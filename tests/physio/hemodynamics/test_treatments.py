@@ -92,3 +92,23 @@ def test_the_heart_rate_given_is_the_rate_of_the_rhythm(model):
     assert float(times[-1] - times[0]) == pytest.approx(60.0 / 90.0)
     slowed = treatments.beta_blocker(1.0)(model)
     assert float(get(model, "rhythm.rate") - get(slowed, "rhythm.rate")) == 12.0
+
+
+def test_a_vasopressor_constricts_arterioles_and_veins(model):
+    """Persichini 2012: blood of the veins becomes stressed, 600 mL per doubling."""
+    veins = "systemic_veins.unstressed_volume"
+    for factor in (1.3, 0.7):
+        treated = treatments.vasopressor(factor)(model)
+        stressed = float(get(model, veins) - get(treated, veins))
+        assert stressed == pytest.approx(600.0 * (factor - 1.0))
+        ratio = get(treated, "systemic.resistance") / get(model, "systemic.resistance")
+        assert float(ratio) == pytest.approx(factor)
+    # so that the same blood fills the veins to a higher pressure
+    pressed = treatments.vasopressor(1.3)(model)
+    y = model.initial_state()
+    at = jnp.asarray(0.0)
+    before, after = (
+        float(m.observe(at, y, None).pressure["systemic_veins"])
+        for m in (model, pressed)
+    )
+    assert after > before + 1.0

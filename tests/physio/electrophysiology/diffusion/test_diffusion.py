@@ -285,3 +285,44 @@ def stray_node():
     mesh = box_tetrahedra((2, 2, 2), (1, 1, 1), SLANTED)
     mesh.nodes = np.concatenate([mesh.nodes, [[9.0, 9.0, 9.0]]])
     return mesh
+
+
+AXES = ("fibre", "sheet", "normal")
+THREE = {"fibre": 0.3, "sheet": 0.2, "normal": 0.1}  # mS/mm
+
+
+@pytest.mark.parametrize("name", ["grid", "voxels", "tetrahedra"])
+def test_each_direction_conducts_with_its_own(name):
+    """Of x^2 / 2 the operator makes the diffusivity along x, inside; likewise y, z.
+
+    Fibres lie along y, sheets along z and their normal along x, but on a full grid,
+    whose sheets lie along its first axis across.
+    """
+    along = {"x": "normal", "y": "fibre", "z": "sheet"}
+    fibre, sheet = (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+    if name == "grid":
+        along = {"x": "sheet", "y": "fibre", "z": "normal"}
+        geometry = full_grid((5, 5, 5), 0.2, fibre_axis=1)
+    elif name == "voxels":
+        geometry = on_voxels(box_voxels((5, 5, 5), 0.2, fibre, sheet))
+    else:
+        mesh = box_tetrahedra((4, 4, 4), (1, 1, 1), fibre)
+        mesh.sheets = {"tetra": np.tile(sheet, (len(mesh.elements["tetra"]), 1))}
+        geometry = on_mesh(mesh)
+    sigma = Conductivity(**THREE)
+    matrix = matrix_of(geometry.operator(Membrane().diffusivity(sigma)))
+    x = np.asarray(geometry.nodes)
+    inside = np.all((x > 0.21) & (x < 0.79), axis=1)
+    assert inside.any()
+    for axis, which in enumerate(along.values()):
+        found = (matrix @ (0.5 * x[:, axis] ** 2))[inside]
+        # 140 /mm x 0.01 uF/mm^2
+        np.testing.assert_allclose(found, THREE[which] / 1.4, rtol=1e-9)
+
+
+def test_a_conductivity_and_its_diffusivity_keep_their_order():
+    sigma = Conductivity(**THREE)
+    found = np.asarray(Membrane().diffusivity(sigma))
+    np.testing.assert_allclose(found, np.array([0.3, 0.2, 0.1]) / 1.4)
+    back = Membrane().conductivity(jnp.asarray(found))
+    assert [float(getattr(back, k)) for k in AXES] == pytest.approx([0.3, 0.2, 0.1])

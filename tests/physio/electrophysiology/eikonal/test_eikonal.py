@@ -423,3 +423,23 @@ def test_bad_geometry_is_described():
         activation_times(tetra_block(24), {"line": velocity}, HERE)
     with pytest.raises(ValueError, match="needs? a Mesh or Voxels"):
         prepare(np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    "kind", ["voxels", pytest.param("tetra", marks=pytest.mark.slow)]
+)
+def test_each_direction_is_as_fast_as_it_is_told(kind):
+    """Fibres along x, sheets along y: a way along an axis takes its velocity."""
+    told = {"fibre": 0.65, "sheet": 0.4, "normal": 0.2}  # mm/ms
+    block = voxel_block(8) if kind == "voxels" else tetra_block(8)
+    if kind == "voxels":
+        block.sheets = np.tile([0.0, 1.0, 0.0], (len(block.index), 1))
+    else:
+        count = len(block.elements["tetra"])
+        block.sheets = {"tetra": np.tile([0.0, 1.0, 0.0], (count, 1))}
+    found = run(block, Velocities(**{k: jnp.asarray(v) for k, v in told.items()}), SITE)
+    for axis, (which, length) in enumerate(zip(told, (9.0, 9.0, 3.0), strict=True)):
+        end = SITE + length * np.eye(3)[axis]
+        (k,) = np.flatnonzero(np.abs(block.nodes - end).max(axis=1) < 1e-9)
+        # a straight way along an axis of the grid is exact
+        assert found[k] == pytest.approx(length / told[which], rel=1e-3)

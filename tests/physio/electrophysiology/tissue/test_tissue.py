@@ -15,6 +15,7 @@ from physio.electrophysiology.cells.published.ten_tusscher_2006 import ten_tussc
 from physio.electrophysiology.diffusion.bond_average import BondAverage, SecondOrder
 from physio.electrophysiology.diffusion.conductivity import Conductivity
 from physio.electrophysiology.diffusion.grid import full_grid
+from physio.electrophysiology.diffusion.operator import dense
 from physio.electrophysiology.tissue.capture import captures, threshold
 from physio.electrophysiology.tissue.lesions import ablate, line
 from physio.electrophysiology.tissue.monodomain import (
@@ -357,3 +358,21 @@ def test_the_threshold_of_a_stimulus_is_where_it_starts_to_capture():
     # what lasts one step has none that could be believed in
     with pytest.raises(ValueError, match="starts no wave"):
         least_of(altered(pulse, strength=1.0, duration=0.01))
+
+
+@pytest.mark.parametrize(
+    "geometry", ["grid", pytest.param("voxels", marks=pytest.mark.slow), "tetrahedra"]
+)
+def test_a_lesion_has_no_bonds(geometry):
+    """Living tissue sees nothing of dead tissue, whatever voltage that is left with."""
+    tissue = block(geometry)
+    mask = line(tissue.nodes, [(2.5, -1, 0.4), (2.5, 3, 0.4)], 0.8)
+    whole, cut = (
+        np.asarray(jax.jit(dense)(m.operator())) for m in (tissue, ablate(mask)(tissue))
+    )
+    assert np.abs(cut[mask]).max() == 0.0 == np.abs(cut[:, mask]).max()
+    # the sibling: without the lesion there were bonds
+    assert np.abs(whole[np.ix_(~mask, mask)]).max() > 0.0
+    far = ~mask & (np.asarray(tissue.nodes)[:, 0] > 4.2)
+    # 32 bits: one form of the same weights rounds where the other does not
+    np.testing.assert_allclose(cut[far], whole[far], rtol=1e-6)

@@ -153,3 +153,61 @@ def test_columns_of_blood_are_what_a_tilt_acts_on(model):
     carotid = HYDROSTATIC * CAROTID_HEIGHT * np.sin(np.deg2rad(60.0))
     assert sensed[0] - sensed[1] == pytest.approx(carotid)
     assert carotid == pytest.approx(16.9, abs=0.1)
+
+
+# --- the paper's numbers -------------------------------------------------------------
+#: Ursino 1998, tables 2 and 3, as printed; Vu of splanchnic and other veins.
+URSINO = {
+    "f_min": 2.52, "f_max": 47.78, "k_a": 11.758,
+    "fes_inf": 2.10, "fes_0": 16.11, "k_es": 0.0675, "fes_min": 2.66,
+    "fev_0": 3.2, "fev_inf": 6.3, "fcs_0": 25.0, "k_ev": 7.06,
+    "T_0": 0.58, "G_Ts": -0.13, "G_Tv": 0.09,
+    "R_sp": 2.49, "G_sp": 0.695, "R_ep": 0.78, "G_ep": 0.53,
+    "E_lv": 2.392, "G_lv": 0.475, "E_rv": 1.412, "G_rv": 0.282,
+    "G_Vsv": -265.4, "G_Vev": -132.5,
+}  # fmt: skip
+
+
+def printed(c, gain, deviation):
+    """The five effects at a deviation (mmHg), from the paper's equations 2 to 14."""
+
+    def at(x):
+        e = np.exp(x / c["k_a"])
+        carotid = (c["f_min"] + c["f_max"] * e) / (1.0 + e)
+        fes = c["fes_inf"] + (c["fes_0"] - c["fes_inf"]) * np.exp(-c["k_es"] * carotid)
+        s = np.log(max(fes - c["fes_min"], 0.0) + 1.0)
+        e = np.exp((carotid - c["fcs_0"]) / c["k_ev"])
+        v = (c["fev_0"] + c["fev_inf"] * e) / (1.0 + e)
+        sp, ep = c["R_sp"] + c["G_sp"] * s, c["R_ep"] + c["G_ep"] * s
+        return (
+            1.0 / (c["T_0"] + c["G_Ts"] * s + c["G_Tv"] * v), sp * ep / (sp + ep),
+            c["E_lv"] + c["G_lv"] * s, c["E_rv"] + c["G_rv"] * s,
+            (c["G_Vsv"] + c["G_Vev"]) * s,
+        )  # fmt: skip
+
+    now, rest = at(deviation), at(0.0)
+    factors = [(a / b) ** gain for a, b in zip(now[:4], rest[:4], strict=True)]
+    return np.array([*factors, gain * (now[4] - rest[4])])
+
+
+DEVIATIONS = (-60.0, -30.0, -12.0, 10.0, 25.0)  # mmHg, to both flat ends
+
+
+def reflex_fault(constants):
+    """The largest difference of the effects from the paper's, of their own size."""
+    reflex, worst = Baroreflex(0.8, 90.0), 0.0
+    for deviation in DEVIATIONS:
+        got = np.array(reflex.effects(jnp.asarray(90.0 + deviation)))
+        wanted = printed(constants, 0.8, deviation)
+        worst = max(worst, *np.abs(got / wanted - 1.0))
+    return worst
+
+
+def test_every_constant_of_the_reflex_is_the_papers():
+    # written in another form: round-off, and 45.26 for 47.78 - 2.52
+    assert reflex_fault(URSINO) < 1e-9
+
+
+@pytest.mark.parametrize("name", URSINO)
+def test_a_constant_of_the_reflex_off_by_2_percent_would_be_seen(name):
+    assert reflex_fault(URSINO | {name: 1.02 * URSINO[name]}) > 1e-5

@@ -263,7 +263,7 @@ class Circulation(AbstractRegulated):
             )
         start, cycle = self.rhythm.span(beat)
         now = self.rhythm.timing(start, ())
-        corners, typical = [], []
+        corners, typical, onsets = [], [], []
         for law in self.activations.values():
             after = law.corners(cycle) - now[law.follows].since
             wrapped = after - jnp.floor(after / cycle) * cycle
@@ -271,10 +271,14 @@ class Circulation(AbstractRegulated):
             for k, fraction in enumerate(law.typical_corners()):
                 # a beat starts with the ventricles: their onset is on the grid
                 if law.follows == "ventricles" and k == 0:
+                    onsets.append(wrapped[k])
                     continue
                 corners.append(wrapped[k])
                 typical.append(onset + fraction)
-        return corner_grid(start, cycle, jnp.stack(corners), tuple(typical), steps)
+        return corner_grid(
+            start, cycle, jnp.stack(corners), tuple(typical), steps,
+            jnp.asarray(onsets, cycle.dtype),
+        )  # fmt: skip
 
     # --- the reflex -------------------------------------------------------------
     def unknowns(self) -> PyTree:

@@ -168,26 +168,18 @@ class IntegrateAndFire(AbstractRhythm):
 TYPICAL_ONSET = {"ventricles": 0.0, "atria": 0.8}
 
 
-# A grid laid out for a typical beat is kept while no step is longer than this many
-# times the mean one: rates of 30 to 200 /min stay below.
-_LONGEST_STEP = 2.5
-
-
 def corner_grid(
     start: Float[Array, ""],
     cycle: Float[Array, ""],
     corners: Float[Array, " n_corner"],
     typical: tuple[float, ...],
     steps: int,
-    onsets: Float[Array, " n_onset"],
 ) -> Float[Array, " n_t"]:
     """``steps + 1`` times over a beat, piecewise uniform, a point on every corner.
 
     ``corners`` are times after the beat's start, any order, within the cycle;
     ``typical`` are their typical fractions of a beat, which fix the number of steps
-    in each segment, so that derivatives stay clean when the period moves. ``onsets``
-    are corners that fall on the beat's start where nothing delays them. Where one is
-    delayed, or the corners lie far from typical, the steps are dealt out anew.
+    in each segment, so that derivatives stay clean when the period moves.
     """
     fractions = np.concatenate([[0.0], np.sort(np.asarray(typical) % 1.0), [1.0]])
     counts = np.maximum(2, np.round(np.diff(fractions) * steps)).astype(int)
@@ -197,33 +189,38 @@ def corner_grid(
             f"{steps} steps a beat are too few for {len(counts)} segments; "
             f"give steps_per_beat={4 * len(counts)} or more."
         )
-    knots = _knots(cycle, corners)
+    zero = jnp.zeros_like(cycle)
+    knots = jnp.concatenate([zero[None], jnp.sort(corners), cycle[None]])
     segment = np.repeat(np.arange(counts.size), counts)
     within = np.concatenate([np.arange(n) / n for n in counts])
     width = jnp.diff(knots)
     points = knots[segment] + jnp.asarray(within) * width[segment]
-    longest = jnp.max(width / jnp.asarray(counts)) * steps
-    delayed = (onsets > _SAME * cycle) & (onsets < (1.0 - _SAME) * cycle)
-    anew = jnp.any(delayed) | (longest > _LONGEST_STEP * cycle)
-    dealt = _dealt_out(_knots(cycle, jnp.concatenate([corners, onsets])), steps)
-    return start + jnp.append(jnp.where(anew, dealt, points), cycle)
+    return start + jnp.append(points, cycle)
 
 
 _SAME = 1e-9  # of a cycle: two corners nearer than this are one
 
 
-def _knots(cycle: Array, corners: Array) -> Array:
-    return jnp.concatenate(
-        [jnp.zeros_like(cycle)[None], jnp.sort(corners), cycle[None]]
-    )
+def dealt_grid(
+    start: Float[Array, ""],
+    cycle: Float[Array, ""],
+    corners: Float[Array, " n_corner"],
+    steps: int,
+) -> Float[Array, " n_t"]:
+    """:func:`corner_grid` where no beat is typical: steps follow the corners.
 
-
-def _dealt_out(knots: Float[Array, " n_knot"], steps: int) -> Float[Array, " n_step"]:
-    """Where each of ``steps`` steps over the knots starts, as even as they allow.
-
-    A point on every knot, one step at least between two of them.
+    Dealt out as even as the corners allow, a point on every one, one step at least
+    between two of them. For laws that follow one group with their own delays, whose
+    corners may stand in any order. Raises ``ValueError`` for fewer steps than segments.
     """
-    width, cycle = jnp.diff(knots), knots[-1]
+    if steps <= corners.size:
+        raise ValueError(
+            f"{steps} steps a beat are too few for {corners.size + 1} segments; "
+            f"give steps_per_beat={4 * (corners.size + 1)} or more."
+        )
+    zero = jnp.zeros_like(cycle)
+    knots = jnp.concatenate([zero[None], jnp.sort(corners), cycle[None]])
+    width = jnp.diff(knots)
     real = (width > _SAME * cycle).astype(int)
     before = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(real)])
     at = jnp.round(steps * knots / cycle).astype(int)
@@ -232,4 +229,5 @@ def _dealt_out(knots: Float[Array, " n_knot"], steps: int) -> Float[Array, " n_s
     index = jnp.arange(steps)
     segment = jnp.searchsorted(at[1:], index, side="right")
     share = (index - at[segment]) / (at[segment + 1] - at[segment])
-    return knots[segment] + share * width[segment]
+    points = knots[segment] + share * width[segment]
+    return start + jnp.append(points, cycle)

@@ -22,7 +22,7 @@ from physio.hemodynamics.elements.valves import BLOOD_DENSITY
 from physio.inputs import AbstractSchedule
 from physio.interventions import scale, shift, then
 from physio.parameters import TRANSPARENT, param
-from physio.rhythm import TYPICAL_ONSET, AbstractRhythm, corner_grid
+from physio.rhythm import TYPICAL_ONSET, AbstractRhythm, corner_grid, dealt_grid
 from physio.system import AbstractRegulated
 from physio.units import DYN_PER_CM2_PER_MMHG
 
@@ -275,10 +275,10 @@ class Circulation(AbstractRegulated):
                     continue
                 corners.append(wrapped[k])
                 typical.append(onset + fraction)
-        return corner_grid(
-            start, cycle, jnp.stack(corners), tuple(typical), steps,
-            jnp.asarray(onsets, cycle.dtype),
-        )  # fmt: skip
+        groups = [law.follows for law in self.activations.values()]
+        if len(set(groups)) < len(groups):  # each law may have its own delay
+            return dealt_grid(start, cycle, jnp.stack(corners + onsets), steps)
+        return corner_grid(start, cycle, jnp.stack(corners), tuple(typical), steps)
 
     # --- the reflex -------------------------------------------------------------
     def unknowns(self) -> PyTree:

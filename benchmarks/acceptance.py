@@ -4,9 +4,13 @@ A row's `wanted` is a comparison of named values, `got` the values last measured
 
     wanted = "n == 24 and rmse <= 1.03 * 6.77"     got = "n = 24, rmse = 6.71"
 
-Chains, `and`, numbers, names and + - * / are understood and nothing else. Only
-`make validate` and `make bench` write `got`, `commit`, `date` and `status`, through
-`record`, `record_tests` and `record_stages`.
+Chains, `and`, numbers, names and + - * / are understood and nothing else. A figure
+that is only stated cannot fail, and says so: its status is "reported", never "met".
+
+    wanted = "reported: period_ms, meander_mm"
+
+Only `make validate` and `make bench` write `got`, `commit`, `date` and `status`,
+through `record`, `record_tests` and `record_stages`.
 """
 
 import ast
@@ -21,6 +25,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import tomlkit
+
+STATED = "reported"  # status, and how `wanted` begins, of what nothing is asked of
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "docs" / "acceptance.toml"
@@ -40,13 +46,66 @@ _ARITHMETIC = {
 }
 
 
+def stated(wanted: str) -> tuple[str, ...]:
+    """The values a row reports without asking anything of them; () of a comparison."""
+    word, _, listed = wanted.partition(":")
+    found = tuple(name.strip() for name in listed.split(","))
+    if word.strip() != STATED:
+        return ()
+    if not all(name.isidentifier() for name in found):
+        raise ValueError(f"{wanted!r}: type {STATED}: and names between commas.")
+    return found
+
+
 def holds(wanted: str, got: dict[str, float]) -> bool:
     """Whether the measured values satisfy the comparison; NaN satisfies none."""
     return _truth(_parse(wanted), got)
 
 
+def cannot_fail(wanted: str) -> set[str]:
+    """Values that a comparison asks no more of than not to be negative.
+
+    Of a time, a count or an error's size that is no condition. A name is fine where
+    another part of the comparison bounds it.
+    """
+    if stated(wanted):
+        return set()
+    bounds = [
+        (ast.unparse(side), _harmless(op, other))
+        for part in ast.walk(_parse(wanted))
+        if isinstance(part, ast.Compare)
+        for side, op, other in _sides(part)
+    ]
+    free = {side for side, harmless in bounds if harmless}
+    return free - {side for side, harmless in bounds if not harmless}
+
+
+def _sides(part: ast.Compare) -> list[tuple[ast.expr, ast.cmpop, ast.expr]]:
+    """(measured, comparison, bound) of a chain; what is on the right turned round."""
+    terms, found = [part.left, *part.comparators], []
+    turned = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
+    for left, op, right in zip(terms, part.ops, terms[1:], strict=False):
+        if _measured(left):
+            found.append((left, op, right))
+        if _measured(right):
+            found.append((right, turned.get(type(op), type(op))(), left))
+    return found
+
+
+def _measured(side: ast.expr) -> bool:
+    return any(isinstance(node, ast.Name) for node in ast.walk(side))
+
+
+def _harmless(op: ast.cmpop, bound: ast.expr) -> bool:
+    if not isinstance(op, ast.Gt | ast.GtE) or _measured(bound):
+        return False
+    return _number(bound, {}) == 0.0
+
+
 def names(wanted: str) -> set[str]:
-    """The values a comparison needs; `ValueError` where it is not a comparison."""
+    """The values a row needs; `ValueError` where it is no comparison or report."""
+    if told := stated(wanted):
+        return set(told)
     tree = _parse(wanted)
     needed = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     _truth(tree, dict.fromkeys(needed, 1.0))
@@ -63,7 +122,15 @@ def status(wanted: str, got: str) -> str:
     """The status that follows from what is wanted and what was measured."""
     if not got:
         return "open"
-    return "met" if holds(wanted, values(got)) else "not met"
+    return _verdict(wanted, values(got))
+
+
+def _verdict(wanted: str, got: dict[str, float]) -> str:
+    """What is only reported must at least be there."""
+    if told := stated(wanted):
+        there = all(math.isfinite(got.get(name, math.nan)) for name in told)
+        return STATED if there else "not met"
+    return "met" if holds(wanted, got) else "not met"
 
 
 def rows(file: Path = FILE) -> dict[str, dict]:
@@ -86,7 +153,7 @@ def record(id: str, got: dict[str, float], file: Path = FILE) -> str:
     missing = names(row["wanted"]) - set(got)
     if missing:
         raise ValueError(f"{id} wants {row['wanted']!r}; {sorted(missing)} not given.")
-    verdict = "met" if holds(row["wanted"], got) else "not met"
+    verdict = _verdict(row["wanted"], got)
     text = ", ".join(f"{name} = {value:.5g}" for name, value in got.items())
     if status(row["wanted"], text) != verdict:  # rounding carried it over the line
         text = ", ".join(f"{name} = {float(value)!r}" for name, value in got.items())

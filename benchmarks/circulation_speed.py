@@ -212,9 +212,12 @@ def periodic() -> Figures:
         is_leaf=lambda x: x is None,
     )  # fmt: skip
     gain = {"loop_gain": LOOP_GAIN_AT_UNIT_GAIN}
-    for name, change in (("reflex", 500.0), ("bleed", -1000.0)):
+    for name, change in (("more", 500.0), ("less", -500.0), ("bleed", -1000.0)):
         treated = fluid_bolus(change, retained=1.0)(strong)
         told(f"speed-settle-{name}", treated, **gain)
+    # the row is of both: each figure is the worse of the two
+    both = [found.pop(f"speed-settle-{name}") for name in ("more", "less")]
+    found["speed-settle-reflex"] = {k: max(b[k] for b in both) for k in both[0]}
     return found
 
 
@@ -282,6 +285,9 @@ def fits() -> Figures:
     return found
 
 
+NUTS_DRAWS = 720  # of each chain: 650 reached an effective number of 968
+
+
 def posterior() -> Figures:
     """Importance sampling to 1000 effective draws; NUTS as the slow reference."""
     from calibration import fit
@@ -304,14 +310,14 @@ def posterior() -> Figures:
     }
     if importlib.util.find_spec("numpyro"):
         start = time.perf_counter()
-        chains = sample_fit(made, key=jax.random.key(1), method="nuts")
+        chains = sample_fit(
+            made, key=jax.random.key(1), method="nuts", chain_draws=NUTS_DRAWS
+        )
         seconds = time.perf_counter() - start
         ess = float(chains.diagnostics["ess"])
         found["speed-nuts"] = {
-            # time for an effective number of 1000 at the rate reached, compile included
-            "seconds": seconds * max(1.0, 1000.0 / ess),
-            "ess": max(ess, 1000.0),
-            "reached_ess": ess,
+            "seconds": seconds,  # of what was run, compile included
+            "ess": ess,  # reached, never assumed
             "r_hat": float(chains.diagnostics["r_hat"]),
         }
     return found
@@ -422,6 +428,10 @@ def _rows() -> dict[str, str]:
     return found
 
 
+#: figures that a row says beside what is wanted
+TOLD_BESIDE = {"speed-nuts": {"r_hat"}}
+
+
 def write(figures: Figures) -> None:
     """Put figures into RESULTS.md, and what acceptance rows want into theirs."""
     from acceptance import _commit, names, record, rows
@@ -445,7 +455,8 @@ def write(figures: Figures) -> None:
     for name, values in figures.items():
         if name in known:
             wanted = names(known[name]["wanted"])
-            record(name, {k: v for k, v in values.items() if k in wanted})
+            kept = wanted | TOLD_BESIDE.get(name, set())
+            record(name, {k: v for k, v in values.items() if k in kept})
 
 
 def measure(parts: dict[str, Callable[[], Figures]], asked: argparse.Namespace) -> None:

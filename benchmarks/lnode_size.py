@@ -23,6 +23,7 @@ from calibration import Experiment, Observation, Space, fit
 from calibration.sampling.posterior import sample_fit
 from learned.surrogates.polynomial import fit_polynomial
 from learned.surrogates.surrogate import Surrogate, train_surrogate
+from physio import march, settle
 from physio.parameters import get, parameters
 
 SEED = 20260103
@@ -113,6 +114,19 @@ def times_real(surrogate: Surrogate) -> float:
     return 60.0 / float(get(recovery.heart(), "rhythm.rate")) / float(np.median(taken))
 
 
+def plain_times_real() -> float:
+    """The same of the circulation itself: one marched beat, nothing learned."""
+    heart = recovery.heart()
+    y0 = settle(heart, steps_per_beat=200).state
+    taken = []
+    for _ in range(51):
+        start = time.perf_counter()
+        beat = march(heart, y0=y0, beats=1, steps_per_beat=200)
+        jax.block_until_ready(beat.y)
+        taken.append(time.perf_counter() - start)
+    return 60.0 / float(get(heart, "rhythm.rate")) / float(np.median(taken[1:]))
+
+
 def sensitivities(surrogate: Surrogate) -> dict[str, dict[str, float]]:
     """Total Sobol indices of every scalar output (Jansen 1999)."""
     names = space().names
@@ -164,7 +178,7 @@ def measured() -> tuple[dict[str, float], list[str]]:
     off, sampled = errors(surrogate, simulate), posterior(simulate)
     got = {
         "parameters": len(SPREAD), "runs": surrogate.runs,
-        "real_time": times_real(surrogate),
+        "real_time": times_real(surrogate), "plain_real_time": plain_times_real(),
         "hours": (seconds + ranked + sampled["seconds"]) / 3600.0,
         "error_percent": float(np.median([*off.values()])), "wave_percent": off[WAVE],
         "train_s": seconds, "sobol_s": ranked, "sample_s": sampled["seconds"],
@@ -195,6 +209,11 @@ def _page(
             [
                 ["simulations trained on", "400", f"{got['runs']:.0f}"],
                 ["times real time, one patient", "300", f"{got['real_time']:.0f}"],
+                [
+                    "of a plain beat, nothing learned",
+                    "below 1",
+                    f"{got['plain_real_time']:.0f}",
+                ],
                 ["parameters sampled", "4 to 11", "43"],
                 [
                     "sensitivities and posterior",

@@ -71,12 +71,17 @@ def cables() -> Section:
         }
         for name in REDUCED
     }
-    half = [by[RATIOS[-1]] for by in reduced.values()]
     got = {
         "ep-bond-cells": {"cells": PUBLISHED, "worst_percent": _worst(healthy)},
         "ep-bond-excitability": {
-            "cells": len(half),
-            "worst_percent": float(np.abs(half).max()),
+            "cells": len(reduced),
+            **{
+                f"worst_percent_{100 * ratio:.0f}": _worst(
+                    {name: by[ratio] for name, by in reduced.items()}
+                )
+                for ratio in RATIOS
+                if ratio < 1
+            },
         },
     }
     rows = [

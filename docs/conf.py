@@ -1,9 +1,10 @@
 """Sphinx settings. Builds off-line; what can be read from the code is read from it.
 
-A page may say `@modules(physio)`, `@units`, `@cells`, `@acceptance` or `@examples` on a
-line of its own; the modules of a package, the unit table, the catalogue of cells, the
-table of docs/acceptance.toml and the example scripts take its place at build time, so
-that no page lists what may change.
+A page may say `@modules(physio)`, `@units`, `@cells`, `@rooms`, `@acceptance`, `@ranges`
+or `@examples` on a line of its own; the modules of a package, the unit table, the
+catalogue of cells, the rooms of the code, the table of docs/acceptance.toml, the
+published ranges of the named states and the example scripts take its place at build
+time, so that no page lists what may change.
 """
 
 import dataclasses
@@ -101,6 +102,31 @@ def acceptance() -> str:
     return "\n".join(lines)
 
 
+def ranges() -> str:
+    """The published ranges of every named state, and what each was taken from."""
+    lines = []
+    for file in sorted((ROOT / "tests" / "reference" / "states").glob("*.toml")):
+        state = tomllib.loads(file.read_text())
+        count = [row["origin"] for row in state["range"]].count
+        told = ", ".join(
+            f"{count(o)} {o}" for o in ("read", "part", "recalled", "cited")
+        )
+        lines += [
+            f"## {state['title']}", "", f"{len(state['range'])} ranges: {told}.", "",
+            "| index | range | unit | numbers | source | note |",
+            "|---|---|---|---|---|---|",
+        ]  # fmt: skip
+        for row in state["range"]:
+            cells = (
+                row["index"], f"{row['low']:g} to {row['high']:g}", row["unit"],
+                row["origin"], row["source"], row.get("note", ""),
+            )  # fmt: skip
+            safe = (cell.replace("|", "/").replace("<", "&lt;") for cell in cells)
+            lines.append("| " + " | ".join(safe) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
 def examples() -> str:
     """Every example under its question, with its picture where docs/images has one."""
     lines = []
@@ -133,7 +159,7 @@ def fill(_app, _page: str, source: list[str]) -> None:
         r"^@modules\((\w+)\)$", lambda m: modules(m[1]), source[0], flags=re.M
     )
     tables = {"units": units, "cells": cells, "acceptance": acceptance}
-    tables |= {"examples": examples, "rooms": rooms}
+    tables |= {"examples": examples, "rooms": rooms, "ranges": ranges}
     for name, table in tables.items():
         if f"\n@{name}\n" in text:
             text = text.replace(f"\n@{name}\n", f"\n{table()}\n")

@@ -9,6 +9,7 @@ import abc
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
@@ -194,4 +195,39 @@ def corner_grid(
     within = np.concatenate([np.arange(n) / n for n in counts])
     width = jnp.diff(knots)
     points = knots[segment] + jnp.asarray(within) * width[segment]
+    return start + jnp.append(points, cycle)
+
+
+_SAME = 1e-9  # of a cycle: two corners nearer than this are one
+
+
+def dealt_grid(
+    start: Float[Array, ""],
+    cycle: Float[Array, ""],
+    corners: Float[Array, " n_corner"],
+    steps: int,
+) -> Float[Array, " n_t"]:
+    """:func:`corner_grid` where no beat is typical: steps follow the corners.
+
+    Dealt out as even as the corners allow, a point on every one, one step at least
+    between two of them. For laws that follow one group with their own delays, whose
+    corners may stand in any order. Raises ``ValueError`` for fewer steps than segments.
+    """
+    if steps <= corners.size:
+        raise ValueError(
+            f"{steps} steps a beat are too few for {corners.size + 1} segments; "
+            f"give steps_per_beat={4 * (corners.size + 1)} or more."
+        )
+    zero = jnp.zeros_like(cycle)
+    knots = jnp.concatenate([zero[None], jnp.sort(corners), cycle[None]])
+    width = jnp.diff(knots)
+    real = (width > _SAME * cycle).astype(int)
+    before = jnp.concatenate([jnp.zeros(1, int), jnp.cumsum(real)])
+    at = jnp.round(steps * knots / cycle).astype(int)
+    at = jax.lax.cummax(at - before) + before
+    at = jnp.minimum(at, steps - (before[-1] - before))
+    index = jnp.arange(steps)
+    segment = jnp.searchsorted(at[1:], index, side="right")
+    share = (index - at[segment]) / (at[segment + 1] - at[segment])
+    points = knots[segment] + share * width[segment]
     return start + jnp.append(points, cycle)

@@ -12,7 +12,7 @@ from benchmarks import acceptance
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = acceptance.rows()
-WORDS = {"open", "met", "not met", "needs data"}
+WORDS = {"open", "met", "not met", "needs data", "reported"}
 REQUIRED = {"id", "claim", "wanted", "shown_by", "got", "commit", "date", "status"}
 REAL_DATA = Path(os.environ.get("CORDAX_DATA") or ROOT.parent / "shared" / "data")
 
@@ -43,6 +43,8 @@ def what_is_wrong(row: dict) -> list[str]:
             faults.append(f"date {row['date']!r}")
         if not re.fullmatch(r"[0-9a-f]{7,40}\+?", row["commit"]):
             faults.append(f"commit {row['commit']!r}")
+        if free := acceptance.cannot_fail(row["wanted"]):
+            faults.append(f"{sorted(free)} cannot fail: type wanted = 'reported: ...'")
     elif row["commit"] or row["date"]:
         faults.append("a commit or date without a measurement")
     if row["shown_by"]:
@@ -144,12 +146,45 @@ HONEST = {
         {"shown_by": "looked at it"},
         {"date": "yesterday"},
         {"commit": ""},
+        {"status": "reported"},
+        {"wanted": "rmse > 0"},
+        {"wanted": "rmse >= 0 and n == 24", "got": "rmse = 6.5, n = 24"},
+        {"wanted": "reported: rmse"},
+        {"wanted": "reported: crps", "status": "reported"},
+        {"wanted": "reported: rmse", "got": "rmse = nan", "status": "reported"},
     ],
     ids=str,
 )
 def test_a_false_row_is_found(fault):
     assert what_is_wrong(HONEST) == []
     assert what_is_wrong({**HONEST, **fault}) != []
+
+
+def test_a_figure_that_is_only_stated_is_reported_not_met():
+    row = {**HONEST, "wanted": "reported: rmse", "status": "reported"}
+    assert what_is_wrong(row) == []
+    assert acceptance.names("reported: rmse, n") == {"rmse", "n"}
+    with pytest.raises(ValueError, match="names between commas"):
+        acceptance.names("reported: rmse < 1")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "free"),
+    [
+        ("a > 0", {"a"}),
+        ("0 <= a", {"a"}),
+        ("a >= -0.0 and b < 1", {"a"}),
+        ("a + b >= 0", {"a + b"}),
+        ("0 < a < 1", set()),
+        ("a > 0 and a < 2", set()),
+        ("a >= 3", set()),
+        ("a >= b", set()),
+        ("a == 0", set()),
+        ("a <= 0", set()),
+    ],
+)
+def test_what_cannot_fail_is_told_from_what_can(wanted, free):
+    assert acceptance.cannot_fail(wanted) == free
 
 
 def test_a_row_that_lacks_a_key_is_found():
@@ -208,6 +243,14 @@ def test_record_writes_what_the_reader_reads(tmp_path, rmse, status):
     assert acceptance.status(row["wanted"], row["got"]) == row["status"] == status
     assert row["date"]
     assert file.read_text().startswith("# kept")
+
+
+def test_record_of_what_is_only_stated(tmp_path):
+    file = example_file(tmp_path, wanted="reported: rmse, n")
+    assert acceptance.record("x", {"rmse": 6.5, "n": 3}, file) == "reported"
+    assert acceptance.record("x", {"rmse": float("nan"), "n": 3}, file) == "not met"
+    with pytest.raises(ValueError, match="not given"):
+        acceptance.record("x", {"rmse": 6.5}, file)
 
 
 def test_record_refuses_an_unknown_row_and_a_missing_value(tmp_path):

@@ -96,6 +96,20 @@ def test_ci_ends_with_the_counts_and_the_summary(tmp_path):
         assert ("CI FAILED in stage test" in lines) == bool(code)
 
 
+def test_a_stage_without_its_python_is_skipped_in_the_closing_summary(tmp_path):
+    fake = tmp_path / "python3.12"
+    fake.write_text("#!/bin/sh\nexit 1\n")
+    fake.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    answer = run(
+        ["env", f"PYENV_ROOT={tmp_path}", str(ROOT / ".ci" / "run"), "core312"],
+        tmp_path, path,
+    )  # fmt: skip
+    closing = answer.stdout[answer.stdout.index("\nStages:") :]
+    assert answer.returncode == 0
+    assert "SKIPPED: core312, no CPython 3.12 answers" in closing.splitlines()
+
+
 def test_constraints_are_exact_and_used():
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         assert re.fullmatch(r"[\w.-]+==[\w.]+( ; .*)?", line), line

@@ -20,7 +20,12 @@ from calibration.observations.waveforms import Waveform
 from calibration.optimise.batches import linearise_each, linearise_many, together
 from calibration.optimise.levenberg_marquardt import Descent, descend
 from calibration.parameters.space import Space
-from calibration.problems.problem import AbstractExperiment, Linearised, Problem
+from calibration.problems.problem import (
+    AbstractExperiment,
+    Linearised,
+    Prediction,
+    Problem,
+)
 from physio.parameters import require_float64
 
 UNEXPLAINED = 2.0  # residual in sd from which an observation counts as not explained
@@ -133,10 +138,32 @@ def _remarkable(space: Space, z: np.ndarray) -> list[str]:
     return said
 
 
-def _agreement(chi2: np.ndarray, converged: np.ndarray, z: np.ndarray) -> list[str]:
+def _nowhere(prediction: Prediction) -> str:
+    """Why no start has an objective, as far as the best one's prediction tells."""
+    values = (*prediction.values, *prediction.features.values())
+    if all(np.isfinite(np.asarray(v)).all() for v in values):
+        return (
+            "No start was brought to a periodic beat: the search for it ended too "
+            "early. That says nothing of the prior. Give it more steps: "
+            "Experiment(max_iterations=24)"
+        )
+    return (
+        "No start reached a periodic beat: what was computed is not finite. Either the "
+        "steps are too long, or the prior allows no such heart. Try shorter ones "
+        "first: Experiment(steps_per_beat=800)"
+    )
+
+
+def _agreement(
+    chi2: np.ndarray, converged: np.ndarray, z: np.ndarray, iterations: int
+) -> list[str]:
     said = []
     if not converged[0]:
-        said.append("The best start has not converged; more iterations are needed.")
+        said.append(
+            f"The best start has not converged after {iterations} iterations: what is "
+            "not explained may be so with more. Type: "
+            f"fit(..., max_iterations={max(40, 2 * iterations)})"
+        )
     lost = int((~converged).sum())
     if lost and converged[0]:
         said.append(f"{lost} of {len(chi2)} starts did not converge.")
@@ -165,11 +192,14 @@ def _assemble(problem: Problem, descent: Descent) -> Fit:
     in_sd = _in_sd(problem, values)
     hessian = best.jacobian.T @ best.jacobian + np.eye(z.shape[1])
     if not np.isfinite(chi2[0]):
-        verdict = ["No start reached a periodic beat: the prior allows no such heart."]
+        verdict = [_nowhere(best.prediction)]
         hessian = np.eye(z.shape[1])
     else:
-        verdict = _agreement(chi2, converged, z) + _unexplained(problem, in_sd, values)
-        verdict += _remarkable(problem.space, z[0])
+        made = int(descent.iterations[order[0]])
+        verdict = _agreement(chi2, converged, z, made)
+        verdict += _unexplained(problem, in_sd, values)
+        # where a descent was cut short, the prior is not to be doubted
+        verdict += _remarkable(problem.space, z[0]) if converged[0] else []
     labels = [o.label for o in problem.observations]
     return Fit(
         problem=problem,

@@ -20,7 +20,8 @@ from calibration.optimise.batches import features_many
 from calibration.optimise.fit import Fit, fit
 from calibration.parameters.space import Space
 from calibration.problems.problem import AbstractExperiment, Problem
-from calibration.sampling.delayed_acceptance import AGREED, LogDensity, delayed
+from calibration.sampling.delayed_acceptance import LogDensity, delayed
+from calibration.sampling.diagnostics import judged
 from calibration.sampling.importance import (
     Draws,
     Target,
@@ -34,7 +35,6 @@ from calibration.sampling.interval import Interval, interval
 from calibration.sampling.pareto import TRUSTED, resample
 
 METHODS = ("importance", "smc", "delayed", "nuts", "laplace")
-LEAST_ACCEPTED = 0.05  # share of a surrogate's proposals, below which it is no help
 
 
 class Posterior(eqx.Module):
@@ -43,9 +43,9 @@ class Posterior(eqx.Module):
     ``predictions`` (by label of observation) and ``features`` (every index, measured
     or not) have the draws on their first axis, as ``state``, the flat periodic state.
     ``weighted_z`` and ``weights`` are the sampler's own draws before resampling.
-    ``diagnostics``: ``ess``, ``failed``, and ``pareto_k``, or ``r_hat`` with
-    ``divergences`` (NUTS) or ``accepted`` and ``surrogate_pareto_k`` (delayed
-    acceptance); ``verdict`` says in words whether to trust them.
+    ``diagnostics``: ``ess`` and ``ess_wanted``, ``failed``, and ``pareto_k``, or
+    ``r_hat`` with ``divergences`` (NUTS) or ``accepted`` and ``surrogate_pareto_k``
+    (delayed acceptance); ``verdict`` says in words whether to trust them.
     """
 
     fit: Fit
@@ -122,44 +122,8 @@ class Posterior(eqx.Module):
         return {k: jnp.asarray(v) for k, v in features.items()}, jnp.asarray(ok)
 
 
-def _trust(told: dict[str, float], ess: float) -> tuple[str, ...]:
-    said = []
-    k = told.get("pareto_k", 0.0)
-    if k > TRUSTED:
-        said.append(
-            f"pareto-k is {k:.2f}, above {TRUSTED}: the weights are not reliable."
-        )
-    if told["ess"] < ess:
-        said.append(f"Effective number of draws {told['ess']:.0f}, {ess:.0f} wanted.")
-    if told.get("r_hat", 1.0) > AGREED:
-        said.append(f"R-hat is {told['r_hat']:.3f}, above {AGREED}: chains disagree.")
-    said += _of_surrogate(told)
-    if told.get("divergences", 0.0) > 0.01 * told["draws"]:
-        said.append(f"{told['divergences']:.0f} divergent trajectories.")
-    if told["failed"] > 0.05 * told["evaluations"]:
-        said.append(
-            f"{told['failed']:.0f} of {told['evaluations']:.0f} draws had no "
-            "periodic beat."
-        )
-    return tuple(said)
-
-
-def _of_surrogate(told: dict[str, float]) -> list[str]:
-    """Whether the surrogate led the chains where the posterior is."""
-    said = []
-    if told.get("accepted", 1.0) < LEAST_ACCEPTED:
-        said.append(
-            f"The model accepted {100.0 * told['accepted']:.1f} % of the surrogate's "
-            f"proposals, {100.0 * LEAST_ACCEPTED:.0f} % wanted: the surrogate is not "
-            "of this model. Train it anew, or sample without it."
-        )
-    k = told.get("surrogate_pareto_k", 0.0)
-    if k > TRUSTED:
-        said.append(
-            f"pareto-k of model over surrogate is {k:.2f}, above {TRUSTED}: the "
-            "surrogate is narrower than the posterior, whose tails may be missing."
-        )
-    return said
+def _trust(told: dict[str, float]) -> tuple[str, ...]:
+    return tuple(d.said for d in judged(told) if d.good is False)
 
 
 def _posterior(
@@ -169,6 +133,7 @@ def _posterior(
     kept = jax.tree.map(lambda x: jnp.asarray(x[rows]), draws.predictions)
     labels = [o.label for o in found.problem.observations]
     sd = spread(draws.z, draws.log_weights)
+    told = draws.diagnostics | {"ess_wanted": ess}
     return Posterior(
         fit=found,
         z=jnp.asarray(draws.z[rows]),
@@ -177,12 +142,12 @@ def _posterior(
         state=kept.state,
         weighted_z=jnp.asarray(draws.z),
         weights=jnp.asarray(np.exp(draws.log_weights)),
-        diagnostics={k: jnp.asarray(v) for k, v in draws.diagnostics.items()},
+        diagnostics={k: jnp.asarray(v) for k, v in told.items()},
         shrinkage={
             k: jnp.asarray(v) for k, v in zip(found.space.names, sd, strict=True)
         },
         method=draws.method,
-        verdict=_trust(draws.diagnostics, ess),
+        verdict=_trust(told),
     )
 
 

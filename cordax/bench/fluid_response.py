@@ -31,6 +31,7 @@ from calibration.assessment import scores as scoring
 from cordax.cohorts import fluid_table
 from cordax.cohorts.fluid_challenge import (
     BOLUS,
+    DRAWS,
     Priors,
     calibrate,
     changes,
@@ -74,17 +75,19 @@ def predict(
     seed: int = DEFAULT_SEED,
     progress: Progress = silent,
     priors: Priors | None = None,
+    draws: int = DRAWS,
 ) -> Prediction:
     """Calibrate to the values before the fluid and give it, for all patients.
 
-    ``bolus`` in mL. Reads nothing that was measured after the fluid.
+    ``bolus`` in mL; ``draws`` of each patient's posterior, a power of two. Reads
+    nothing that was measured after the fluid.
     """
     if not 0.0 <= bolus <= 2000.0:
         raise ValueError(f"bolus={bolus:g} mL; 0 to 2000 mL can be given.")
     priors = priors or frozen_priors()
     fits = calibrate(patients, priors, progress)
     progress("fluid", 0.0)
-    physics = changes(fits, bolus, priors, seed=seed)
+    physics = changes(fits, bolus, priors, seed=seed, draws=draws)
     progress("fluid", 1.0)
     sd = priors["discrepancy_sd"]
     noisy = {name: _with_discrepancy(c, sd[name]) for name, c in physics.items()}

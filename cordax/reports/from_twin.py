@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibration.observations.waveforms import Waveform
+from calibration.sampling.diagnostics import judged
 from calibration.sampling.interval import Interval, interval
 from cordax.reports.data import (
     AddedRow,
@@ -240,24 +241,30 @@ def _patient(twin: "Twin") -> dict[str, str]:
     return {k: str(v) for k, v in lines.items() if v is not None}
 
 
-def _diagnostics(twin: "Twin") -> tuple[Diagnostic, ...]:
-    d = twin.diagnostics
-    meanings = {
-        "method": "how the posterior was drawn",
-        "chi2": "misfit and distance from the prior, in sd squared",
-        "starts_converged": "starts of the fit that converged",
-        "draws_without_a_beat": "draws for which no periodic beat exists",
-    }
-    return tuple(
-        Diagnostic(
-            name.replace("_", " "),
-            f"{d[name]:.3g}" if isinstance(d[name], float) else str(d[name]),
-            None,
-            meaning,
+def diagnostics_of(told: dict[str, Any]) -> tuple[Diagnostic, ...]:
+    """How the posterior was drawn, and every figure of the sampler with its judgement.
+
+    ``told``: those of a twin.
+    """
+    own = {"method", "chi2", "starts", "starts_converged"}
+    converged, starts = told.get("starts_converged"), told.get("starts")
+    rows = []
+    if "method" in told:
+        rows.append(
+            Diagnostic("method", str(told["method"]), None, "how the draws were made")
         )
-        for name, meaning in meanings.items()
-        if name in d
-    )
+    if "chi2" in told:
+        meaning = "misfit and distance from the prior, in sd squared"
+        rows.append(Diagnostic("chi2", f"{told['chi2']:.3g}", None, meaning))
+    if converged is not None:
+        of = f" of {starts}" if starts is not None else ""
+        meaning = "starts of the fit that converged"
+        rows.append(Diagnostic("starts", f"{converged}{of}", converged > 0, meaning))
+    figures = {k: float(v) for k, v in told.items() if k not in own}
+    rows += [
+        Diagnostic(d.name, f"{d.value:.4g}", d.good, d.meaning) for d in judged(figures)
+    ]
+    return tuple(rows)
 
 
 def report_data(twin: "Twin") -> ReportData:
@@ -278,7 +285,7 @@ def report_data(twin: "Twin") -> ReportData:
         identifiability=_seen(twin),
         whatifs=_whatifs(twin),
         assumptions=(*twin.start.assumptions, *LIMITS),
-        diagnostics=_diagnostics(twin),
+        diagnostics=diagnostics_of(twin.diagnostics),
         hybrid=hybrid_part(twin),
         warnings=tuple(str(w) for w in record.warnings),
         source=record.source,

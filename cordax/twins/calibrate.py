@@ -25,13 +25,14 @@ ESS = 1000.0  # effective draws of the posterior, from which DRAWS are resampled
 
 
 def _diagnostics(found: Fit, posterior: Posterior) -> dict[str, Any]:
+    """Plain values; what is infinite or NaN as text: JSON has neither."""
     numbers = {k: float(v) for k, v in posterior.diagnostics.items()}
     return {
         "method": posterior.method,
         "chi2": float(found.chi2[0]),
         "starts": STARTS,
         "starts_converged": int(found.converged.sum()),
-        **{k: v for k, v in numbers.items() if np.isfinite(v)},
+        **{k: v if np.isfinite(v) else str(v) for k, v in numbers.items()},
     }
 
 

@@ -7,7 +7,10 @@ processes) for hundreds of dear runs, ``fit_polynomial`` for thousands of cheap 
 Error bars are made true by split conformal prediction over inner refits (cross-
 conformal, Vovk 2015, 10.1007/s10472-013-9368-4): the regression is refitted without a
 quarter of the runs at a time, standardisation and modes included, and its own sd is
-multiplied by what the errors on that quarter ask for, for each output and level.
+multiplied by what the errors on that quarter ask for, for each output and level. A
+refit's own sd is in another measure than that of the regression of all runs (with few
+runs to a coefficient it is larger by far), so errors are told in the latter's: the two
+are compared at points between the runs, which neither has seen.
 """
 
 from collections.abc import Callable
@@ -25,6 +28,7 @@ from learned.surrogates.outputs import Outputs
 
 LEVELS = (0.6827, 0.8, 0.9, 0.95)
 REFITS = 4
+COMPARED = 256  # points at which a refit's sd is compared, at most
 FEWEST_RUNS = 20  # whose largest error is the half-width at 95 %
 MOST_FAILED = 0.1
 LOGARITHM_FROM = 1.5  # largest over smallest value from which an input is logged
@@ -167,11 +171,21 @@ def _moments_of_many(surrogate: Surrogate, x: Array) -> Any:
 
 
 def _standard_errors(
-    surrogate: Surrogate, x: np.ndarray, y: dict[str, np.ndarray]
+    refit: Surrogate,
+    x: np.ndarray,
+    y: dict[str, np.ndarray],
+    between: np.ndarray,
+    whole_sd: dict[str, Array],
 ) -> dict[str, np.ndarray]:
-    """|error| over the regression's own sd, in every run."""
-    values, sd = _moments_of_many(surrogate, jnp.asarray(x))
-    return {name: np.abs(y[name] - values[name]) / np.asarray(sd[name]) for name in y}
+    """|error| of a refit in every run that it has not seen, over the sd of the whole.
+
+    That is the refit's own sd there, over the median of what it is of ``whole_sd``
+    at the points ``between``.
+    """
+    values, sd = _moments_of_many(refit, jnp.asarray(x))
+    _, new = _moments_of_many(refit, jnp.asarray(between))
+    larger = {k: np.median(np.asarray(new[k] / whole_sd[k]), axis=0) for k in y}
+    return {k: larger[k] * np.abs(y[k] - values[k]) / np.asarray(sd[k]) for k in y}
 
 
 def conformal_factors(errors: Float[np.ndarray, "n ..."]) -> np.ndarray:
@@ -180,6 +194,34 @@ def conformal_factors(errors: Float[np.ndarray, "n ..."]) -> np.ndarray:
     n = len(errors)
     ranks = [min(int(np.ceil((n + 1) * level)), n) for level in LEVELS]
     return np.sort(errors, axis=0)[np.array(ranks) - 1]
+
+
+def _calibrated(
+    whole: Surrogate,
+    x: np.ndarray,
+    y: dict[str, np.ndarray],
+    learn: Learner,
+    key: PRNGKeyArray,
+) -> Surrogate:
+    """The surrogate with the factors that refits without a part of the runs ask for."""
+    order = np.asarray(jax.random.permutation(key, len(x)))
+    some = x[order[:COMPARED]]
+    between = 0.5 * (some + np.roll(some, 1, axis=0))
+    _, whole_sd = _moments_of_many(whole, jnp.asarray(between))
+    errors = {name: np.empty_like(value) for name, value in y.items()}
+    for out in np.array_split(order, REFITS):
+        kept = np.setdiff1d(order, out)
+        part = {name: value[kept] for name, value in y.items()}
+        refit = Surrogate(
+            range=whole.range, logged=whole.logged, factors={}, runs=len(kept),
+            failed=whole.failed, **_fitted(x[kept], part, whole.logged, learn, whole),
+        )  # fmt: skip
+        held = {name: value[out] for name, value in y.items()}
+        told = _standard_errors(refit, x[out], held, between, whole_sd)
+        for name, error in told.items():
+            errors[name][out] = error
+    factors = {k: jnp.asarray(conformal_factors(v)) for k, v in errors.items()}
+    return eqx.tree_at(lambda s: s.factors, whole, factors)
 
 
 def fit_surrogate(
@@ -212,20 +254,7 @@ def fit_surrogate(
         range=range_, logged=logged, factors={}, runs=n, failed=failed,
         **_fitted(x, y, logged, learn, None),
     )  # fmt: skip
-    order = np.asarray(jax.random.permutation(key, n))
-    errors = {name: np.empty_like(value) for name, value in y.items()}
-    for out in np.array_split(order, REFITS):
-        kept = np.setdiff1d(order, out)
-        part = {name: value[kept] for name, value in y.items()}
-        refit = Surrogate(
-            range=range_, logged=logged, factors={}, runs=len(kept), failed=failed,
-            **_fitted(x[kept], part, logged, learn, whole),
-        )  # fmt: skip
-        held = {name: value[out] for name, value in y.items()}
-        for name, told in _standard_errors(refit, x[out], held).items():
-            errors[name][out] = told
-    factors = {k: jnp.asarray(conformal_factors(v)) for k, v in errors.items()}
-    return eqx.tree_at(lambda s: s.factors, whole, factors)
+    return _calibrated(whole, x, y, learn, key)
 
 
 def train_surrogate(

@@ -22,7 +22,7 @@ from physio.hemodynamics.elements.valves import BLOOD_DENSITY
 from physio.inputs import AbstractSchedule
 from physio.interventions import scale, shift, then
 from physio.parameters import TRANSPARENT, param
-from physio.rhythm import TYPICAL_ONSET, AbstractRhythm, corner_grid
+from physio.rhythm import TYPICAL_ONSET, AbstractRhythm, corner_grid, dealt_grid
 from physio.system import AbstractRegulated
 from physio.units import DYN_PER_CM2_PER_MMHG
 
@@ -263,7 +263,7 @@ class Circulation(AbstractRegulated):
             )
         start, cycle = self.rhythm.span(beat)
         now = self.rhythm.timing(start, ())
-        corners, typical = [], []
+        corners, typical, onsets = [], [], []
         for law in self.activations.values():
             after = law.corners(cycle) - now[law.follows].since
             wrapped = after - jnp.floor(after / cycle) * cycle
@@ -271,9 +271,13 @@ class Circulation(AbstractRegulated):
             for k, fraction in enumerate(law.typical_corners()):
                 # a beat starts with the ventricles: their onset is on the grid
                 if law.follows == "ventricles" and k == 0:
+                    onsets.append(wrapped[k])
                     continue
                 corners.append(wrapped[k])
                 typical.append(onset + fraction)
+        groups = [law.follows for law in self.activations.values()]
+        if len(set(groups)) < len(groups):  # each law may have its own delay
+            return dealt_grid(start, cycle, jnp.stack(corners + onsets), steps)
         return corner_grid(start, cycle, jnp.stack(corners), tuple(typical), steps)
 
     # --- the reflex -------------------------------------------------------------

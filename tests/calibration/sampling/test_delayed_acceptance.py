@@ -122,23 +122,21 @@ def test_a_surrogate_that_rules_out_what_the_model_allows_is_refused():
         chains(surrogate=cut)
 
 
-def full(told):
+def full(told, ess):
     """With what only the door to the chains adds."""
-    return told | {"failed": 0.0}
+    return told | {"failed": 0.0, "ess_wanted": ess}
 
 
 def test_a_narrow_surrogate_is_told():
     told = chains(surrogate=narrow, most=4000).diagnostics
     assert told["surrogate_pareto_k"] > 0.7
-    assert any(
-        "narrower than the posterior" in line for line in _trust(full(told), 1.0)
-    )
+    assert any("narrower than the posterior" in line for line in _trust(full(told, 1)))
 
 
 def test_a_surrogate_of_something_else_is_told():
     told = chains(surrogate=elsewhere, most=1000).diagnostics
     assert told["accepted"] < 0.05 and told["r_hat"] > AGREED
-    said = " ".join(_trust(full(told), 1000.0))
+    said = " ".join(_trust(full(told, 1000.0)))
     assert "of the surrogate's proposals, 5 % wanted" in said
     assert "chains disagree" in said and "Effective number of draws" in said
 

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
 
 import cordax
 from calibration import fit
-from cordax.reports.from_twin import summary
+from cordax.reports.from_twin import report_data, summary
+from cordax.reports.sections import identifiability
 from cordax.twins import calibrate as calibrating
 from cordax.twins import prepare as build
 from cordax.twins import store
@@ -34,6 +36,19 @@ def test_the_interval_of_what_was_measured_is_narrower_than_the_prior(twin):
     assert ratio["systemic.resistance"] < 0.7
     # nothing measured at rest in the arteries tells the right ventricle's stiffness
     assert ratio["right_ventricle.passive_elastance"] > 0.7
+
+
+def test_its_report_says_how_far_the_sampler_can_be_trusted(twin):
+    told = twin.diagnostics
+    page = identifiability(report_data(twin))
+    for name, key in (
+        ("pareto-k", "pareto_k"),
+        ("effective draws", "ess"),
+        ("draws without a beat", "failed"),
+    ):
+        row = re.search(rf"<td[^>]*>{name}</td>.*?</tr>", page, re.S)
+        assert row and f">{told[key]:.4g}<" in row[0] and ">good<" in row[0], name
+    assert told["ess"] >= told["ess_wanted"] and told["pareto_k"] <= 0.7
 
 
 def test_nothing_given_changes_nothing(twin):

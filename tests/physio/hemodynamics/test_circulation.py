@@ -1,5 +1,6 @@
 """Blood is conserved, elements compose, and the published loop is reproduced."""
 
+import dataclasses
 import json
 
 import equinox as eqx
@@ -263,3 +264,69 @@ def test_a_premature_beat_ejects_less_and_the_next_more():
     flow = np.asarray(run.observed.flow["aortic_valve"])[1:]
     stroke = (flow * np.diff(run.t)).reshape(15, 200).sum(axis=1)[-5:]
     assert stroke[3] < stroke[1] < stroke[4]
+
+
+# Two laws that follow one group: a bundle branch block
+
+
+def left_bundle_branch_block(delay):
+    """Regazzoni's loop whose left ventricle contracts ``delay`` s after the right."""
+    base = regazzoni()
+    law = base.activations["ventricles"]
+    late = eqx.tree_at(lambda law: law.delay, law, jnp.asarray(delay))
+    parts = dict(base.compartments)
+    for name, driver in (("left_ventricle", "late"), ("right_ventricle", "early")):
+        parts[name] = dataclasses.replace(parts[name], activation=driver)
+    laws = {"late": late, "early": law, "atria": base.activations["atria"]}
+    return dataclasses.replace(base, activations=laws, compartments=parts)
+
+
+def corners_of(model):
+    """Times in (0, cycle) at which a derivative of any activation jumps."""
+    cycle = 60.0 / float(model.rhythm.rate)
+    now = model.rhythm.timing(jnp.asarray(0.0), ())
+    found = [
+        float(t)
+        for law in model.activations.values()
+        for t in (law.corners(jnp.asarray(cycle)) - now[law.follows].since) % cycle
+    ]
+    return cycle, [t for t in found if 1e-9 < t < cycle - 1e-9]
+
+
+@pytest.mark.parametrize("steps", [50, 400])
+@pytest.mark.parametrize("delay", [0.0, 0.003, 0.08, 0.25, -0.05])
+def test_the_steps_follow_every_corner_of_every_law(delay, steps):
+    model = left_bundle_branch_block(delay)
+    cycle, corners = corners_of(model)
+    times = np.asarray(model.beat_times(steps, jnp.asarray(0)))
+    assert times.shape == (steps + 1,) and times[0] == 0.0
+    assert times[-1] == pytest.approx(cycle, rel=1e-12)
+    longest = np.diff(times).max() / (cycle / steps)
+    # two ends are rounded to whole steps: at worst two steps' width in one
+    assert np.diff(times).min() >= 0.0 and longest <= 2.0
+    off = [np.abs(times - corner).min() for corner in corners]
+    assert max(off) < 1e-9 * cycle
+
+
+def test_a_beat_at_rest_keeps_its_steps():
+    """What nothing delays has the grid of a typical beat: 400 steps, 6 segments."""
+    times = np.asarray(regazzoni().beat_times(400, jnp.asarray(0)))
+    widths = np.diff(times)
+    changes = np.flatnonzero(np.abs(np.diff(widths)) > 1e-9)
+    # from typical fractions 0.1, 0.35, 0.52, 0.8 and 0.95
+    assert (changes + 1).tolist() == [40, 140, 208, 320, 380]
+
+
+def test_a_bundle_branch_block_is_marched_as_with_short_steps():
+    model = left_bundle_branch_block(0.08)
+    cycle = 60.0 / float(model.rhythm.rate)
+    by_beats = march(model, beats=2)
+    fine = march(model, 2.0 * cycle, dt=cycle / 8000, save_every=20)
+    assert bool(by_beats.ok)
+    for name in ("systemic_arteries", "left_ventricle"):
+        coarse, exact = (
+            np.asarray(r.observed.pressure[name]) for r in (by_beats, fine)
+        )
+        told = np.interp(fine.t, by_beats.t, coarse)
+        # two grids of about 1 and 2 ms read off by lines: 0.2 mmHg at dp/dt max
+        assert np.abs(told - exact).max() < 0.3, name

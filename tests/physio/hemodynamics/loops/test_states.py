@@ -38,8 +38,24 @@ def outside(name, circulation):
     }
 
 
+#: where a range's numbers come from: read in the source; one end read there; recalled,
+#: not read again; cited, with nothing noted of reading it again
+ORIGINS = {"read", "part", "recalled", "cited"}
+
+
 def test_every_state_has_published_ranges():
     assert set(VALUES) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_range_says_whether_its_numbers_were_read(name):
+    for row in published(name)["range"]:
+        assert row["origin"] in ORIGINS and row["source"], row["index"]
+        note = row.get("note", "")
+        if "recalled" in note and "numbers read" not in note:
+            assert row["origin"] in {"recalled", "part"}, row["index"]
+        if "UNSURE" in note:
+            assert row["origin"] in {"recalled", "part"}, row["index"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -47,6 +63,8 @@ def test_state_lies_inside_its_published_ranges(name, record_property):
     found, count = outside(name, named_state(name)), len(published(name)["range"])
     record_property("outside", len(found))
     record_property("lines" if name.startswith("healthy") else "ranges", count)
+    origins = [row["origin"] for row in published(name)["range"]]
+    record_property("recalled", origins.count("recalled") + origins.count("part"))
     assert found == {}
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibration.observations.numbers import Observation
 from calibration.observations.waveforms import Waveform
 from calibration.sampling.interval import Interval, interval
 from cordax.reports.data import (
@@ -51,7 +52,7 @@ def observation_rows(twin: "Twin") -> tuple[ObservationRow, ...]:
     """Every number measured, beside its posterior predictive."""
     rows = []
     for o, value in zip(twin.start.observations, twin.rest.values, strict=True):
-        if isinstance(o, Waveform):
+        if not isinstance(o, Observation):
             continue
         predicted = interval(value[1:])
         sd = float(o.total_sd)

@@ -85,7 +85,7 @@ def test_diagnostics_out_of_bounds_are_said():
         ({"divergences": 20.0}, "20 divergent"),
         ({"failed": 300.0}, "300 of 2000 draws had no periodic beat"),
     ):
-        (line,) = _trust(sound | bad, 1000.0)
+        (line,) = _trust(sound | bad, 1000.0, "periodic beat")
         assert words in line
 
 

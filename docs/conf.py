@@ -1,10 +1,10 @@
 """Sphinx settings. Builds off-line; what can be read from the code is read from it.
 
-A page may say `@modules(physio)`, `@units`, `@cells`, `@rooms`, `@acceptance`, `@ranges`
-or `@examples` on a line of its own; the modules of a package, the unit table, the
-catalogue of cells, the rooms of the code, the table of docs/acceptance.toml, the
-published ranges of the named states and the example scripts take its place at build
-time, so that no page lists what may change.
+A page may say `@modules(physio)`, `@units`, `@cells`, `@rooms`, `@ranges`,
+`@acceptance` or `@examples` on a line of its own; the modules of a package, the unit
+table, the catalogue of cells, the rooms of the code, the published ranges of the named
+states, the table of docs/acceptance.toml and the example scripts take its place at
+build time, so that no page lists what may change.
 """
 
 import dataclasses

@@ -187,11 +187,11 @@ def replace(model: Model, name: str, value: Any) -> Model:
     )
 
 
-def require_float64(model: Any) -> None:
-    """Raise where a floating leaf is float32: circulation is solved in float64."""
+def require_float64(model: Any, what: str = "A circulation") -> None:
+    """Raise where a floating leaf is float32; ``what`` is solved in float64."""
     for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)):
         if leaf.dtype == jnp.float32:
             raise ValueError(
-                "A circulation is solved in float64; this model has float32 values. "
+                f"{what} is solved in float64; this model has float32 values. "
                 "Before it is built, type: import cordax; cordax.setup()"
             )

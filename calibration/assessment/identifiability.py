@@ -179,7 +179,7 @@ class Sobol(eqx.Module):
     """Shares of each feature's prior variance due to each parameter.
 
     ``first[feature][k]``: by parameter k alone; ``total``: with its interactions.
-    ``failed`` counts simulations without a sound beat, whose rows were left out.
+    ``failed`` counts simulations without a sound prediction, whose rows were left out.
     """
 
     first: dict[str, Array]

@@ -1,10 +1,11 @@
 """Which observations say the same thing, so that none is counted twice."""
 
 from calibration.observations.kinds import _ONE_OF, ARTERIAL
+from calibration.observations.maps import ActivationMap
 from calibration.observations.numbers import Observation
 from calibration.observations.waveforms import Waveform
 
-Observations = tuple[Observation | Waveform, ...]
+Observations = tuple[Observation | Waveform | ActivationMap, ...]
 
 
 def as_check(observation: Observation) -> Observation:

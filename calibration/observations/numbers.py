@@ -99,6 +99,11 @@ class Observation(eqx.Module):
         return self.ratio * simulated + self.bias
 
     @property
+    def nuisances(self) -> tuple[str, ...]:
+        """Names it leaves free: none."""
+        return ()
+
+    @property
     def values(self) -> Float[Array, "*shape"]:
         """The measured value."""
         return self.value

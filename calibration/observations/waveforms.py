@@ -88,6 +88,11 @@ class Waveform(eqx.Module):
         return f"{self.kind}@{self.site}" if self.site else self.kind
 
     @property
+    def nuisances(self) -> tuple[str, ...]:
+        """Names it leaves free, of the Space's nuisances: shift and offset."""
+        return tuple(x for x in (self.shift, self.offset) if isinstance(x, str))
+
+    @property
     def total_sd(self) -> Float[Array, ""]:
         """Measurement and model error of one sample together."""
         return jnp.sqrt(self.sd**2 + self.discrepancy_sd**2)

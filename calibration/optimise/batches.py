@@ -1,10 +1,11 @@
 """Many independent evaluations of one compiled program, in lanes, on all cores.
 
-A beat is a long loop of tiny steps: one evaluation cannot use a second core, and a
-vmapped evaluation costs per lane a fraction of a lone one. So evaluations go in
-chunks of a fixed number of lanes (one compiled program whatever their number) and
-the chunks go to a few threads. Measured on 2 cores with the demo patient, warm start,
-each: a Jacobian 6 ms alone, 2 ms in fours; a prediction 2.7 ms alone, 1 ms by 32.
+A beat, or a front, is a long loop of tiny steps: one evaluation cannot use a second
+core, and a vmapped evaluation costs per lane a fraction of a lone one. So evaluations
+go in chunks of a fixed number of lanes (one compiled program whatever their number)
+and the chunks go to a few threads. Measured on 2 cores with the demo patient, warm
+start, each: a Jacobian 6 ms alone, 2 ms in fours; a prediction 2.7 ms alone, 1 ms by
+32.
 """
 
 # pyright: reportCallIssue=false

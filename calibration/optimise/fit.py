@@ -1,6 +1,6 @@
 """Maximum a posteriori: the most probable parameters, and what the fit says in words.
 
-Multi-start Levenberg-Marquardt on the periodic beat
+Multi-start Levenberg-Marquardt on the experiment's prediction
 (``calibration.optimise.levenberg_marquardt``) in the space of z, where the prior is
 standard normal. The covariance of z at the maximum is that of Laplace, (J'J + I)^-1
 with J'J the Gauss-Newton Hessian.
@@ -16,7 +16,6 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from calibration.observations.independence import Observations
-from calibration.observations.waveforms import Waveform
 from calibration.optimise.batches import linearise_each, linearise_many, together
 from calibration.optimise.levenberg_marquardt import Descent, descend
 from calibration.parameters.space import Space
@@ -39,8 +38,9 @@ class Fit(eqx.Module):
     ``chi2`` (|residuals|^2 + |z|^2, the prior's share included), ``converged`` and
     ``iterations`` have one entry per start, the best first. ``jacobian`` is that of
     the likelihood's residuals in sd with respect to z; ``covariance`` Laplace's, of
-    z. ``state`` and ``state_jacobian`` are the periodic state (flat) and its
-    derivative, from which nearby beats are found in one Newton step.
+    z. ``state`` and ``state_jacobian`` are what the experiment's search ended in (a
+    circulation's periodic state, flat) and its derivative, from which nearby answers
+    are found in one Newton step.
     """
 
     problem: Problem
@@ -83,12 +83,12 @@ class Fit(eqx.Module):
         )
 
     def guess(self, z: Float[Array, " n_z"]) -> Float[Array, " n_y"]:
-        """The periodic state expected at z, to first order."""
+        """The state expected at z, to first order, from which a search begins."""
         return self.state + self.state_jacobian @ (z - self.z)
 
 
 def _in_sd(problem: Problem, values: tuple[Any, ...]) -> dict[str, Array]:
-    """Residuals in sd by label; of a waveform the root mean square of its samples'."""
+    """Residuals in sd by label; of an array the root mean square of its."""
     told = {}
     for o, value in zip(problem.observations, values, strict=True):
         r = (np.asarray(value) - np.asarray(o.values)) / np.asarray(o.total_sd)
@@ -103,7 +103,7 @@ def _unexplained(problem: Problem, in_sd: dict[str, Array], values: Any) -> list
         if not abs(size) > UNEXPLAINED:
             continue
         as_what = "explained" if o.role == "likelihood" else "predicted (a check)"
-        if isinstance(o, Waveform):
+        if np.ndim(o.values):
             rms = float(np.sqrt(np.mean((np.asarray(value) - o.values) ** 2)))
             said.append(
                 f"{o.label} is not {as_what}: {rms:.3g} {o.unit} rms, "
@@ -111,7 +111,7 @@ def _unexplained(problem: Problem, in_sd: dict[str, Array], values: Any) -> list
             )
         else:
             said.append(
-                f"{o.label} is not {as_what}: measured {float(o.value):.4g}, model "
+                f"{o.label} is not {as_what}: measured {float(o.values):.4g}, model "
                 f"{float(value):.4g} {o.unit}, {size:+.1f} sd."
             )
     return said
@@ -138,20 +138,19 @@ def _remarkable(space: Space, z: np.ndarray) -> list[str]:
     return said
 
 
-def _nowhere(prediction: Prediction) -> str:
+def _nowhere(prediction: Prediction, experiment: AbstractExperiment) -> str:
     """Why no start has an objective, as far as the best one's prediction tells."""
+    more, finer = experiment.remedies
     values = (*prediction.values, *prediction.features.values())
     if all(np.isfinite(np.asarray(v)).all() for v in values):
         return (
-            "No start was brought to a periodic beat: the search for it ended too "
-            "early. That says nothing of the prior. Give it more steps: "
-            "Experiment(max_iterations=24)"
+            f"No start was brought to a {experiment.answer}: the search for it ended "
+            f"too early. That says nothing of the prior. {more}".rstrip()
         )
     return (
-        "No start reached a periodic beat: what was computed is not finite. Either the "
-        "steps are too long, or the prior allows no such heart. Try shorter ones "
-        "first: Experiment(steps_per_beat=800)"
-    )
+        f"No start reached a {experiment.answer}: what was computed is not finite. "
+        f"Either the steps are too long, or the prior allows no such model. {finer}"
+    ).rstrip()
 
 
 def _agreement(
@@ -192,7 +191,7 @@ def _assemble(problem: Problem, descent: Descent) -> Fit:
     in_sd = _in_sd(problem, values)
     hessian = best.jacobian.T @ best.jacobian + np.eye(z.shape[1])
     if not np.isfinite(chi2[0]):
-        verdict = [_nowhere(best.prediction)]
+        verdict = [_nowhere(best.prediction, problem.experiment)]
         hessian = np.eye(z.shape[1])
     else:
         made = int(descent.iterations[order[0]])
@@ -229,7 +228,7 @@ def _starts(space: Space, starts: int, key: PRNGKeyArray) -> np.ndarray:
 
 
 def _door(problem: Problem, starts: int) -> None:
-    require_float64((problem.model, problem.space))
+    require_float64((problem.model, problem.space), "A calibration")
     if starts < 1:
         raise ValueError(f"starts={starts}; at least one start is needed.")
     problem.check()

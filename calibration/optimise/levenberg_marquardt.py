@@ -10,7 +10,7 @@ for every start, with lambda by the gain ratio (Nielsen 1999, IMM-REP-1999-05).
 It is our own and not optimistix's for one reason: residuals and Jacobian come from
 the device in lanes (``calibration.optimise.batches``), while the algebra of ten
 unknowns is done here in numpy. So one compiled program serves every start, patient and
-profile, starts that have converged leave their lane to others, each search for the
+profile, starts that have converged leave their lane to others, each search for a
 periodic beat starts from the tangent prediction of the last one (one Newton step
 instead of three), and a progress bar or Ctrl-C works between iterations.
 """
@@ -62,7 +62,7 @@ def _put(
 def _first(
     evaluate: Evaluate, z: np.ndarray, start: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, Linearised, np.ndarray]:
-    """The first linearisation; a start without a sound beat moves towards z = 0."""
+    """The first linearisation; an unsound start moves towards z = 0."""
     import jax
 
     z, rows = z.copy(), np.arange(len(z))
@@ -108,7 +108,7 @@ def descend(
 ) -> Descent:
     """Minimise from every row of ``z``.
 
-    ``start`` holds the flat states at which each row's first search for a beat
+    ``start`` holds the flat states at which each row's first search
     begins; ``held`` marks parameters that stay where they are, free of their prior.
     ``progress(iteration, best objective)`` is called after every iteration.
     """

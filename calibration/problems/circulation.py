@@ -8,7 +8,7 @@ the model in quadrature.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -65,6 +65,11 @@ class Experiment(AbstractExperiment):
     steps_per_beat: int = eqx.field(static=True, default=400)
     tol: float = eqx.field(static=True, default=1e-8)
     max_iterations: int = eqx.field(static=True, default=12)
+    answer: ClassVar[str] = "periodic beat"
+    remedies: ClassVar[tuple[str, str]] = (
+        "Give it more steps: Experiment(max_iterations=24)",
+        "Try shorter ones first: Experiment(steps_per_beat=800)",
+    )
 
     def beat(
         self, model: AbstractRegulated, y0: State | None = None
@@ -104,13 +109,16 @@ class Experiment(AbstractExperiment):
         for o in observations:
             if isinstance(o, Waveform):
                 values.append(_wave(o, beat, self, nuisances or {}))
-            else:
+            elif isinstance(o, Observation):
                 values.append(o.observed(at_site.get(o.site, features)[o.kind]))
         found = ravel_pytree(periodic.state)[0]
         return Prediction(tuple(values), features, found, periodic.ok & beat.ok)
 
     def check(self, model: AbstractRegulated, observations: Observations) -> None:
         """Raise where a site, a kind or a waveform is not this beat's."""
+        for o in observations:
+            if not isinstance(o, Observation | Waveform):
+                raise ValueError(f"{o.label} is not measured of a periodic beat.")
         periodic, beat = eqx.filter_eval_shape(self.beat, model)
         features = eqx.filter_eval_shape(self.features, beat, periodic.system)
         for o in observations:

@@ -5,7 +5,7 @@ experiment's; nothing here, nor in the fit and the samplers, knows an organ.
 """
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -13,7 +13,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from calibration.observations.independence import Observations, require_independent
-from calibration.observations.waveforms import Waveform
 from calibration.parameters.space import Space
 
 
@@ -33,6 +32,11 @@ class AbstractExperiment(eqx.Module):
     Differentiable, jit- and vmap-able; its own scalars may be free parameters
     (``Free(..., of="experiment")``).
     """
+
+    #: What a sound prediction rests on, for messages: "No start reached a ...".
+    answer: ClassVar[str] = "sound prediction"
+    #: What to type where a search ended too early, and where its steps are too long.
+    remedies: ClassVar[tuple[str, str]] = ("", "")
 
     @abc.abstractmethod
     def start(self, model: Any) -> Float[Array, " n_y"]:
@@ -111,22 +115,16 @@ class Problem(eqx.Module):
         require_independent(self.observations)
         self.space.check(self.model, self.experiment)
         nuisances = {free.name for free in self.space.free if free.of == "nuisance"}
-        wanted = {
-            name
-            for o in self.observations
-            if isinstance(o, Waveform)
-            for name in (o.shift, o.offset)
-            if isinstance(name, str)
-        }
-        if wanted - nuisances:
-            name = sorted(wanted - nuisances)[0]
+        wanted = {name: o.label for o in self.observations for name in o.nuisances}
+        if set(wanted) - nuisances:
+            name = sorted(set(wanted) - nuisances)[0]
             raise ValueError(
-                f"A waveform leaves {name!r} free; the Space has no such nuisance. "
+                f"{wanted[name]} leaves {name!r} free; the Space has no such nuisance. "
                 f'Add Free({name!r}, prior, of="nuisance").'
             )
-        if nuisances - wanted:
-            name = sorted(nuisances - wanted)[0]
-            raise ValueError(f"No waveform of these observations uses {name!r}.")
+        if nuisances - set(wanted):
+            name = sorted(nuisances - set(wanted))[0]
+            raise ValueError(f"None of these observations uses {name!r}.")
         self.experiment.check(self.model, self.observations)
 
 
@@ -142,7 +140,7 @@ class Linearised(eqx.Module):
 def linearise(
     problem: Problem, z: Float[Array, " n_z"], start: Float[Array, " n_y"]
 ) -> Linearised:
-    """Residuals and their Jacobian by forward mode through the periodic state."""
+    """Residuals and their Jacobian by forward mode through the prediction."""
 
     def both(z: Array) -> tuple[tuple[Array, Array], Prediction]:
         prediction = problem.predict(z, start)

@@ -176,8 +176,8 @@ def _started(target: Exact, surrogate: LogDensity, first: np.ndarray) -> Step:
     good = np.flatnonzero(np.isfinite(log_p))
     if not good.size:
         raise ValueError(
-            f"None of {len(first)} first positions near the fit has a sound beat. Look "
-            "at its verdict."
+            f"None of {len(first)} first positions near the fit has a sound "
+            "prediction. Look at its verdict."
         )
     # a first position is free: the chains forget it, and R-hat says when they have not
     rows = np.where(np.isin(np.arange(len(first)), good), np.arange(len(first)), -1)

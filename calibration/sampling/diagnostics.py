@@ -42,14 +42,18 @@ _TOLD = {
 }
 
 
-def judged(told: Mapping[str, float]) -> tuple[Diagnostic, ...]:
+def judged(
+    told: Mapping[str, float], answer: str = "sound prediction"
+) -> tuple[Diagnostic, ...]:
     """Every figure of a sampler, those judged first; none is left out.
 
     ``told``: a sampler's diagnostics, with ``ess_wanted``, the effective number of
-    draws asked for. A figure without a judgement here is told by its key.
+    draws asked for; ``answer`` is what a draw may lack (an experiment's). A figure
+    without a judgement here is told by its key.
     """
-    checks = (_pareto, _effective, _r_hat, _accepted, _surrogate, _divergent, _failed)
-    found = tuple(d for check in checks if (d := check(told)) is not None)
+    checks = (_pareto, _effective, _r_hat, _accepted, _surrogate, _divergent)
+    made = (*(check(told) for check in checks), _failed(told, answer))
+    found = tuple(d for d in made if d is not None)
     seen = {d.key for d in found} | {"ess_wanted"}
     rest = (_unjudged(k, float(v)) for k, v in told.items() if k not in seen)
     return *found, *rest
@@ -132,12 +136,12 @@ def _divergent(told: Mapping[str, float]) -> Diagnostic | None:
     )  # fmt: skip
 
 
-def _failed(told: Mapping[str, float]) -> Diagnostic | None:
+def _failed(told: Mapping[str, float], answer: str) -> Diagnostic | None:
     if "failed" not in told:
         return None
     n, of = float(told["failed"]), float(told["evaluations"])
     return Diagnostic(
-        "failed", "draws without a beat", n, n <= MOST_FAILED * of,
+        "failed", f"draws without a {answer}", n, n <= MOST_FAILED * of,
         f"of {of:.0f}; at most {MOST_FAILED * of:.0f}",
-        f"{n:.0f} of {of:.0f} draws had no periodic beat.",
+        f"{n:.0f} of {of:.0f} draws had no {answer}.",
     )  # fmt: skip

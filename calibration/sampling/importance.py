@@ -2,7 +2,7 @@
 
 Both work on log p(z) = log likelihood + log prior of one problem, evaluated in
 lanes (``calibration.optimise.batches``), and start from Laplace's approximation at the
-maximum. A draw without a sound periodic beat has log p = -inf and is counted.
+maximum. A draw without a sound prediction has log p = -inf and is counted.
 """
 
 import math
@@ -81,7 +81,7 @@ class Target:
         return value, predictions
 
     def told(self, tried: list[Draws]) -> tuple[np.ndarray, np.ndarray]:
-        """Every draw with a sound beat so far, and its residuals."""
+        """Every sound draw so far, and its residuals."""
         z = np.concatenate([d.z for d in tried])
         seen = jax.tree.map(
             lambda *x: np.concatenate(x), *[d.predictions for d in tried]
@@ -260,7 +260,8 @@ def tempered(
     dead = ~np.isfinite(log_p)
     if dead.all():
         raise ValueError(
-            "No draw near the fit has a periodic beat; look at its verdict."
+            f"No draw near the fit has a {fit.problem.experiment.answer}; look at its "
+            "verdict."
         )
     beta, scale, rates, steps = 0.0, 1.0, [], 0
     while beta < 1.0:

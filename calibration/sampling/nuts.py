@@ -1,7 +1,7 @@
 """The slow reference: the no-U-turn sampler of numpyro on the same log posterior.
 
 In coordinates whitened by Laplace's approximation, z = z_map + L w, so that unit
-steps fit every direction. Gradients are by forward mode through the periodic beat:
+steps fit every direction. Gradients are by forward mode through the prediction:
 one linearisation of a dozen directions costs less than a reverse pass.
 Hoffman & Gelman 2014, Journal of Machine Learning Research 15:1593.
 """
@@ -33,7 +33,7 @@ def nuts(
 ) -> Draws:
     """``chains`` vectorised chains; diagnostics ``r_hat``, ``divergences``, ``ess``.
 
-    A position without a sound beat has infinite potential: the trajectory ends
+    A position without a sound prediction has infinite potential: the trajectory ends
     there and counts as divergent. Raises ``ImportError`` without numpyro.
     """
     numpyro = _import()

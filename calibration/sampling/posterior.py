@@ -41,7 +41,8 @@ class Posterior(eqx.Module):
     """Equally weighted draws of z with everything the model predicts at each.
 
     ``predictions`` (by label of observation) and ``features`` (every index, measured
-    or not) have the draws on their first axis, as ``state``, the flat periodic state.
+    or not) have the draws on their first axis, as ``state``, where the experiment's
+    search ended (a circulation's periodic state, flat).
     ``weighted_z`` and ``weights`` are the sampler's own draws before resampling.
     ``diagnostics``: ``ess`` and ``ess_wanted``, ``failed``, and ``pareto_k``, or
     ``r_hat`` with ``divergences`` (NUTS) or ``accepted`` and ``surrogate_pareto_k``
@@ -122,8 +123,10 @@ class Posterior(eqx.Module):
         return {k: jnp.asarray(v) for k, v in features.items()}, jnp.asarray(ok)
 
 
-def _trust(told: dict[str, float]) -> tuple[str, ...]:
-    return tuple(d.said for d in judged(told) if d.good is False)
+def _trust(
+    told: dict[str, float], answer: str = AbstractExperiment.answer
+) -> tuple[str, ...]:
+    return tuple(d.said for d in judged(told, answer) if d.good is False)
 
 
 def _posterior(
@@ -147,7 +150,7 @@ def _posterior(
             k: jnp.asarray(v) for k, v in zip(found.space.names, sd, strict=True)
         },
         method=draws.method,
-        verdict=_trust(told),
+        verdict=_trust(told, found.problem.experiment.answer),
     )
 
 
@@ -187,8 +190,8 @@ def sample_fit(
     ``most`` runs of the model; a wrong surrogate costs runs, not correctness.
     ``options`` go to the sampler (``particles``, ``moves``; ``chains`` and ``moves``
     of ``delayed``; ``chains``, ``warmup``, ``draws`` of NUTS as ``chain_draws``).
-    Raises ``ValueError`` for a fit that found no beat, an unknown method, a surrogate
-    that is missing, not asked for, or gives no density.
+    Raises ``ValueError`` for a fit without a sound start, an unknown method, a
+    surrogate that is missing, not asked for, or gives no density.
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r}; it is one of {', '.join(METHODS)}.")
@@ -201,7 +204,7 @@ def sample_fit(
         )
     if not np.isfinite(np.asarray(found.chi2[0])):
         raise ValueError(
-            f"This fit found no heart to sample around: {found.verdict[0]}"
+            f"This fit found no model to sample around: {found.verdict[0]}"
         )
     rng = generator(key)
     if method == "nuts":
@@ -246,7 +249,7 @@ def sample(
 def prior_predictive(
     problem: Problem, key: PRNGKeyArray, n: int = 512
 ) -> tuple[dict[str, Array], Array]:
-    """Every feature at draws from the prior, and whether each has a sound beat."""
+    """Every feature at draws from the prior, and whether each is sound."""
     from calibration.optimise.batches import predict_many
 
     z = np.asarray(problem.space.sample(key, n))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibration.observations.numbers import Observation
 from calibration.observations.waveforms import Waveform
 from calibration.sampling.diagnostics import judged
 from calibration.sampling.interval import Interval, interval
@@ -52,7 +53,7 @@ def observation_rows(twin: "Twin") -> tuple[ObservationRow, ...]:
     """Every number measured, beside its posterior predictive."""
     rows = []
     for o, value in zip(twin.start.observations, twin.rest.values, strict=True):
-        if isinstance(o, Waveform):
+        if not isinstance(o, Observation):
             continue
         predicted = interval(value[1:])
         sd = float(o.total_sd)
@@ -262,7 +263,8 @@ def diagnostics_of(told: dict[str, Any]) -> tuple[Diagnostic, ...]:
         rows.append(Diagnostic("starts", f"{converged}{of}", converged > 0, meaning))
     figures = {k: float(v) for k, v in told.items() if k not in own}
     rows += [
-        Diagnostic(d.name, f"{d.value:.4g}", d.good, d.meaning) for d in judged(figures)
+        Diagnostic(d.name, f"{d.value:.4g}", d.good, d.meaning)
+        for d in judged(figures, twin.start.experiment.answer)
     ]
     return tuple(rows)
 

@@ -217,7 +217,7 @@ def test_the_door_refuses_in_words(problem):
     with pytest.raises(ValueError, match='"radial_shift" free|radial_shift'):
         _door(problem, space=Space(SPACE.free[:-1]))
     unused = Space((*SPACE.free, Free("offset", Normal(0.0, 1.0), of="nuisance")))
-    with pytest.raises(ValueError, match="No waveform of these observations"):
+    with pytest.raises(ValueError, match="None of these observations"):
         _door(problem, space=unused)
     more = (*problem.observations, Observation("wedge_pressure", 9.0, 2.0, "mmHg"))
     with pytest.raises(ValueError, match="not among the features"):

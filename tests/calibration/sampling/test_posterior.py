@@ -88,7 +88,7 @@ def test_diagnostics_out_of_bounds_are_said():
         ({"divergences": 20.0}, "20 divergent"),
         ({"failed": 300.0}, "300 of 2000 draws had no periodic beat"),
     ):
-        (line,) = _trust(sound | bad)
+        (line,) = _trust(sound | bad, "periodic beat")
         assert words in line
 
 

@@ -41,7 +41,11 @@ def test_every_figure_of_a_sampler_is_shown_with_its_judgement(method):
     rows = rows_of({"method": method} | FIT | COUNTS | SOUND[method])
     assert rows["method"][0] == method
     assert rows["starts"][:2] == ("4 of 6", "good")
-    assert rows["draws without a beat"] == ("7", "good", "of 2000; at most 100")
+    assert rows["draws without a periodic beat"] == (
+        "7",
+        "good",
+        "of 2000; at most 100",
+    )
     given = {f"{v:.4g}" for k, v in (COUNTS | SOUND[method]).items()} - {"255"}
     assert given <= {value for value, _, _ in rows.values()}
     assert "poor" not in {good for _, good, _ in rows.values()}
@@ -53,7 +57,7 @@ def test_every_figure_of_a_sampler_is_shown_with_its_judgement(method):
         ("importance", "pareto_k", 0.81, "pareto-k", "0.81"),
         ("importance", "pareto_k", "inf", "pareto-k", "inf"),
         ("importance", "ess", 254.0, "effective draws", "254"),
-        ("importance", "failed", 101.0, "draws without a beat", "101"),
+        ("importance", "failed", 101.0, "draws without a periodic beat", "101"),
         ("nuts", "r_hat", 1.02, "R-hat", "1.02"),
         ("nuts", "r_hat", "nan", "R-hat", "nan"),
         ("nuts", "divergences", 11.0, "divergent trajectories", "11"),

@@ -44,7 +44,7 @@ def test_its_report_says_how_far_the_sampler_can_be_trusted(twin):
     for name, key in (
         ("pareto-k", "pareto_k"),
         ("effective draws", "ess"),
-        ("draws without a beat", "failed"),
+        ("draws without a periodic beat", "failed"),
     ):
         row = re.search(rf"<td[^>]*>{name}</td>.*?</tr>", page, re.S)
         assert row and f">{told[key]:.4g}<" in row[0] and ">good<" in row[0], name

@@ -1,34 +1,24 @@
 """What the numbers of a record say together: contradictions, and which are derived.
 
-Only independent numbers are fitted. Of cardiac output, cardiac index, stroke volume
-and stroke volume index one enters the likelihood (at a given heart rate the others
-follow from it); an ejection fraction beside both volumes, a second gradient, a valve
-area beside a gradient, numbers read off a fitted waveform and the systemic resistance
-are checks. `<kind>_role = "likelihood"` or "check" overrides this.
+Only independent numbers are fitted: what the relations of the catalogue make a function
+of the others is a check (a stroke volume beside an output, an ejection fraction beside
+both volumes), and so are resistances and numbers read off a fitted waveform. Of numbers
+that say the same `<kind>_role = "likelihood"` picks one.
 """
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from calibration.observations.kinds import derived as only_checks
+from calibration.observations.kinds import ordered, read_off
+from calibration.observations.relations import implied, reason
 from cordax.records.record import Measurement, Record
-from cordax.records.waveform_tables import SIGNALS
 from physio.units import ML_PER_L, PERCENT
 
 if TYPE_CHECKING:
     from cordax.records.reader import Reader
 
 _FLOWS = ("cardiac_output", "cardiac_index", "stroke_volume", "stroke_volume_index")
-_ORDERED = (
-    ("diastolic_pressure", "mean_pressure"),
-    ("mean_pressure", "systolic_pressure"),
-    ("diastolic_pressure", "systolic_pressure"),
-    ("pulmonary_diastolic_pressure", "pulmonary_mean_pressure"),
-    ("pulmonary_mean_pressure", "pulmonary_systolic_pressure"),
-    ("pulmonary_diastolic_pressure", "pulmonary_systolic_pressure"),
-    ("lv_end_systolic_volume", "lv_end_diastolic_volume"),
-    ("central_venous_pressure", "mean_pressure"),
-    ("aortic_valve_mean_gradient", "aortic_valve_peak_gradient"),
-)
 _PULSES = (
     ("diastolic_pressure", "systolic_pressure"),
     ("pulmonary_diastolic_pressure", "pulmonary_systolic_pressure"),
@@ -79,7 +69,7 @@ def _with_heart_rate(reader: "Reader", record: Record, typed: bool) -> Record:
 
 
 def _check_order(reader: "Reader", known: dict[str, Measurement]) -> None:
-    for low, high in _ORDERED:
+    for low, high in ordered():
         if low not in known or high not in known:
             continue
         a, b = known[low], known[high]
@@ -180,38 +170,46 @@ def _check_enough(reader: "Reader", record: Record, known, typed: bool) -> None:
 
 def _with_roles(reader: "Reader", record: Record) -> Record:
     kinds = {m.kind for m in record.measurements}
-    free = kinds - {m.kind for m in record.measurements if m.role == "check"}
-    derived = _derived(free)
+    read: dict[str, str] = {}
     waves = []
     for wave in record.waveforms:
-        numbers = kinds.intersection(SIGNALS[wave.signal][3])
+        numbers = kinds.intersection(read_off(wave.signal))
         typed = f"line {wave.line}" in reader.typed_roles
         if not typed and numbers:
             wave = replace(wave, role="check")
         if typed and wave.role == "likelihood":
             why = f"read off the {wave.signal} waveform, which is fitted"
-            derived.update(dict.fromkeys(numbers, why))
+            read.update(dict.fromkeys(numbers - reader.typed_roles, why))
         waves.append(wave)
+    free = {m.kind for m in record.measurements if m.role != "check"}
+    said_by_others = _derived(free - set(read), first=free & reader.typed_roles)
     measurements = [
-        replace(m, role="check", why=derived[m.kind])
-        if m.kind in derived and m.kind not in reader.typed_roles
-        else m
-        for m in record.measurements
+        _with_role(reader, m, said_by_others | read) for m in record.measurements
     ]
     return replace(record, measurements=tuple(measurements), waveforms=tuple(waves))
 
 
-def _derived(kinds: set[str]) -> dict[str, str]:
-    """Kinds that follow from other ones, with the reason."""
-    derived: dict[str, str] = {}
-    flows = [kind for kind in _FLOWS if kind in kinds]
-    for kind in flows[1:]:
-        derived[kind] = f"follows from {flows[0]} at the heart rate"
-    if {"lv_end_diastolic_volume", "lv_end_systolic_volume"} <= kinds:
-        derived["lv_ejection_fraction"] = "follows from the two volumes"
-    if "aortic_valve_mean_gradient" in kinds:
-        derived["aortic_valve_peak_gradient"] = "the same jet as the mean gradient"
-    if {"aortic_valve_mean_gradient", "aortic_valve_peak_gradient"} & kinds:
-        derived["aortic_valve_area"] = "follows from the gradient and the flow"
-    derived["systemic_resistance"] = "follows from pressures and output"
-    return derived
+def _with_role(
+    reader: "Reader", measurement: Measurement, derived: dict[str, str]
+) -> Measurement:
+    kind, why = measurement.kind, derived.get(measurement.kind)
+    if why is None or measurement.role == "check":
+        return measurement
+    if kind in reader.typed_roles:
+        reader.say(
+            "measurements",
+            f"{kind}_role",
+            f"{kind} cannot be fitted: {why}",
+            'It is compared only; leave the line out, or give the others role "check".',
+            "warning",
+        )
+    return replace(measurement, role="check", why=why)
+
+
+def _derived(kinds: set[str], first: set[str]) -> dict[str, str]:
+    """Kinds that follow from other ones, with the reason; ``first`` are kept before."""
+    found = {k: why for k in kinds if (why := only_checks(k))}
+    given = [(kind, "") for kind in sorted(kinds - set(found))]
+    for (kind, _), others in implied(given, first).items():
+        found[kind] = reason(kind, others)
+    return found

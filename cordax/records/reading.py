@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from calibration.observations.kinds import KINDS, METHODS, UNITS, Kind
+from calibration.observations.kinds import KINDS, METHODS, UNITS, Kind, Quantity
 from cordax.records import checks as record_checks
 from cordax.records.keys import (
-    ALIASES,
     PATIENT,
     SITES,
     convert,
     default_suffix,
     likely_unit,
+    meant,
     split_key,
 )
 from cordax.records.reader import Reader
@@ -23,7 +23,6 @@ from cordax.records.record import CONDITIONS, Measurement, Problem, Record
 
 _TABLES = ("patient", "measurements", "waveform")
 _WORDS = ("id", "sex", "condition", "source", "note")
-_ARTERIAL = ("systolic_pressure", "diastolic_pressure", "mean_pressure")
 
 
 def build(
@@ -184,7 +183,7 @@ def _measurements(reader: Reader, table: dict[str, Any]) -> dict[str, Measuremen
 
 def _measurement(reader, kind, key, value, spread, words, site) -> Measurement:
     about = KINDS[kind]
-    arterial = kind in _ARTERIAL
+    arterial = about.arterial
     method = words["method"].get(kind, "")
     if arterial:
         site = site or "cuff"
@@ -234,7 +233,7 @@ def _is_number(reader: Reader, table: str, key: str, value: Any) -> bool:
     return True
 
 
-def _number(reader, table, key, value, kind: Kind, suffix: str) -> float | None:
+def _number(reader, table, key, value, kind: Quantity, suffix: str) -> float | None:
     if not _is_number(reader, table, key, value):
         return None
     number = convert(float(value), suffix, kind.unit)
@@ -284,7 +283,7 @@ def _unknown(reader: Reader, table: str, key: str, known, kinds) -> None:
     stem = key
     for suffix in sorted({s for u in UNITS.values() for s in u}, key=len, reverse=True):
         stem = stem.removesuffix(f"_{suffix}") if stem == key else stem
-    kind = ALIASES.get(stem.lower(), stem.removesuffix("_sd"))
+    kind = meant(stem) or stem.removesuffix("_sd")
     if kind in kinds:
         choices = ", ".join(f"{kind}_{s}" for s in UNITS[kinds[kind].unit])
         reader.say(

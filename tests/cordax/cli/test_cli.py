@@ -18,6 +18,7 @@ from typed_commands import call
 
 from calibration.sampling.interval import Interval
 from cordax.cli.app import app
+from cordax.reports import from_twin
 from cordax.twins import store
 from cordax.twins.what_if import ChangeRow, WhatIf
 
@@ -76,9 +77,8 @@ def twin(monkeypatch):
     making = types.ModuleType("cordax.twins.calibrate")
     making.calibrate, making.fitted = calibrate, fitted
     monkeypatch.setitem(sys.modules, "cordax.twins.calibrate", making)
-    showing = types.ModuleType("cordax.reports.from_twin")
-    showing.summary, showing.report_data = Twin._summary, Twin._report_data
-    monkeypatch.setitem(sys.modules, "cordax.reports.from_twin", showing)
+    monkeypatch.setattr(from_twin, "summary", Twin._summary)
+    monkeypatch.setattr(from_twin, "report_data", Twin._report_data)
     return making
 
 

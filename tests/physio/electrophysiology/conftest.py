@@ -1,0 +1,1 @@
+"""Beside it stands what tests of the electrophysiology share: blocks.py."""

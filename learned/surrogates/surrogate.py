@@ -11,7 +11,7 @@ multiplied by what the errors on that quarter ask for, for each output and level
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -59,6 +59,8 @@ class Surrogate(eqx.Module):
     ``factors[name]`` (n_level, ...) multiplies the regression's own sd so that the
     share ``LEVELS`` of errors lies within; ``runs`` and ``failed`` count the training.
     """
+
+    stored_as: ClassVar[str] = "Surrogate"
 
     range: Range
     logged: tuple[bool, ...] = eqx.field(static=True)

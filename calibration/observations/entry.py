@@ -114,7 +114,7 @@ class Healthy:
     ) -> "Healthy":
         """Mean ± 2 sd, from the mean and the sd of men and of women."""
         ends = [(mean - 2.0 * sd, mean + 2.0 * sd) for mean, sd in (men, women)]
-        return cls(*ends, source)
+        return cls(ends[0], ends[1], source)
 
 
 @dataclass(frozen=True, kw_only=True)

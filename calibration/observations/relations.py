@@ -36,6 +36,26 @@ def value(kind: str, at: Mapping[str, Number]) -> Number:
     return relation.formula(*(value(one, at) for one in relation.of))
 
 
+def expected(
+    kind: str, values: Mapping[str, float], sds: Mapping[str, float]
+) -> tuple[float, float] | None:
+    """What the others make of a kind, and its sd; None where they are not all given.
+
+    Only identities: a rule of thumb expects nothing. ``values`` and ``sds`` by kind and
+    in its unit; the sd of what is missing in ``sds`` is 0.
+    """
+    relation = KINDS[kind].relation
+    if relation is None or relation.within or not set(relation.of) <= set(values):
+        return None
+    result = complex(relation.formula(*(values[one] for one in relation.of))).real
+    variance = 0.0
+    for moved in relation.of:
+        inputs = (complex(values[k], _STEP * (k == moved)) for k in relation.of)
+        slope = complex(relation.formula(*inputs)).imag / _STEP
+        variance += (slope * sds.get(moved, 0.0)) ** 2
+    return result, variance**0.5
+
+
 def _slopes(kind: str) -> dict[str, float]:
     """d ln(kind) / d ln(leaf), without the leaves that are known."""
     names = leaves(kind)

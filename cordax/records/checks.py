@@ -7,11 +7,12 @@ that say the same `<kind>_role = "likelihood"` picks one.
 """
 
 from dataclasses import replace
+from math import hypot
 from typing import TYPE_CHECKING
 
+from calibration.observations.kinds import KINDS, ordered, read_off
 from calibration.observations.kinds import derived as only_checks
-from calibration.observations.kinds import ordered, read_off
-from calibration.observations.relations import implied, reason
+from calibration.observations.relations import expected, implied, reason
 from cordax.records.record import Measurement, Record
 from physio.units import ML_PER_L, PERCENT
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from cordax.records.reader import Reader
 
 _FLOWS = ("cardiac_output", "cardiac_index", "stroke_volume", "stroke_volume_index")
+#: Kinds whose contradictions have a rule of their own.
+_OWN_RULE = {*_FLOWS, "lv_ejection_fraction", "systemic_resistance"}
+_TOO_FAR = 3.0  # combined sd
 _PULSES = (
     ("diastolic_pressure", "systolic_pressure"),
     ("pulmonary_diastolic_pressure", "pulmonary_systolic_pressure"),
@@ -29,6 +33,7 @@ def complete(reader: "Reader", record: Record, *, waveforms_typed: bool) -> Reco
     """Adds a heart rate from the waveform, checks the whole, and gives roles."""
     record = _with_heart_rate(reader, record, waveforms_typed)
     known = {m.kind: m for m in record.measurements}
+    _check_relations(reader, known)
     _check_order(reader, known)
     _check_flows(reader, record, known)
     _check_derived(reader, known)
@@ -73,7 +78,7 @@ def _check_order(reader: "Reader", known: dict[str, Measurement]) -> None:
         if low not in known or high not in known:
             continue
         a, b = known[low], known[high]
-        if a.value < b.value:
+        if _in_order(known, (low, high)):
             continue
         fix = f"Correct one of {a.source_key} and {b.source_key}."
         if (low, high) in _PULSES:
@@ -151,6 +156,40 @@ def _check_derived(reader: "Reader", known: dict[str, Measurement]) -> None:
                 f"pressure) / output is {expected:.3g} WU",
                 "It is a check only; correct it if it is a typing mistake.",
             )
+
+
+def _in_order(known: dict[str, Measurement], pair: tuple[str, str]) -> bool:
+    return known[pair[0]].value < known[pair[1]].value
+
+
+def _check_relations(reader: "Reader", known: dict[str, Measurement]) -> None:
+    """A kind beside all that it follows from, by the catalogue's relations.
+
+    What it follows from was mostly measured with it and is wrong with it, so its error
+    counts no more than the kind's own: the two volumes of an ejection fraction.
+    """
+    values = {kind: m.value for kind, m in known.items()}
+    sds = {kind: m.sd for kind, m in known.items()}
+    swapped = {k for k in ordered() if set(k) <= set(known) and not _in_order(known, k)}
+    for kind in sorted(set(known) - _OWN_RULE):
+        relation, told = KINDS[kind].relation, expected(kind, values, sds)
+        if relation is None or told is None:
+            continue
+        if any(set(pair) <= set(relation.of) for pair in swapped):
+            continue  # numbers in the wrong order have their own message
+        value, sd = told
+        m, off = known[kind], abs(known[kind].value - value)
+        if off <= _TOO_FAR * hypot(m.sd, min(sd, m.sd)):
+            continue
+        others = " and ".join(
+            f"{one} {values[one]:g} {known[one].unit}" for one in relation.of
+        )
+        _warn(
+            reader,
+            m,
+            f"{kind} is {m.value:g} {m.unit}, but {others} give {value:.3g} {m.unit}",
+            "Correct one if it is a typing mistake.",
+        )
 
 
 def _check_enough(reader: "Reader", record: Record, known, typed: bool) -> None:

@@ -10,7 +10,7 @@ from calibration.observations.entry import METHODS, SITES, UNITS
 from calibration.observations.independence import independent
 from calibration.observations.kinds import KINDS
 from calibration.observations.numbers import Observation
-from calibration.observations.relations import implied, leaves, reason, value
+from calibration.observations.relations import expected, implied, leaves, reason, value
 from physio import settle
 from physio.hemodynamics.indices import beat
 from physio.hemodynamics.loops.states import named_state
@@ -174,6 +174,17 @@ def test_values_follow_through_several_relations():
     assert leaves("stroke_volume_index") == tuple(at)
     assert value("stroke_volume_index", at) == pytest.approx(50.0)
     assert np.isreal(value("stroke_volume_index", at))
+
+
+def test_what_is_expected_has_the_error_of_what_it_follows_from():
+    seen = {"rv_end_diastolic_volume": 200.0, "rv_end_systolic_volume": 100.0}
+    sds = {"rv_end_diastolic_volume": 10.0, "rv_end_systolic_volume": 8.0}
+    found, sd = expected("rv_ejection_fraction", seen, sds)
+    # EF = 100 (1 - S / D): slopes 100 S / D^2 = 0.25 and -100 / D = -0.5 a mL
+    assert (found, sd) == (pytest.approx(50.0), pytest.approx(np.hypot(2.5, 4.0)))
+    assert expected("rv_ejection_fraction", {}, {}) is None
+    thumb = {"aortic_valve_mean_gradient": 40.0}
+    assert expected("aortic_valve_peak_gradient", thumb, {}) is None
 
 
 def test_left_out_of_its_relation_a_measurement_would_count_twice(monkeypatch):

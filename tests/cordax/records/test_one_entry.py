@@ -90,6 +90,11 @@ def test_right_ventricular_volumes_are_fitted_once(tmp_path):
     (check,) = record.checks()
     assert check.kind == "rv_ejection_fraction"
     assert "rv_end_diastolic_volume and rv_end_systolic_volume" in check.why
+    start = prepare.start(record)
+    start.experiment.check(start.model, start.observations)
+    fitted = {o.kind for o in start.observations if o.role == "likelihood"}
+    assert fitted >= {"rv_end_diastolic_volume", "rv_end_systolic_volume"}
+    assert all(float(o.discrepancy_sd) > 0.0 for o in start.observations)
     typed = RV + 'rv_ejection_fraction_role = "likelihood"\n'
     assert checked(tmp_path, typed) == []
     (check,) = examine.read(tmp_path / "a.toml").checks()
@@ -102,6 +107,40 @@ def test_right_ventricular_volumes_are_fitted_once(tmp_path):
     assert warning.level == "warning" and "cannot be fitted" in warning.message
     (swapped,) = checked(tmp_path, RV.replace("72", "172"))
     assert "not below rv_end_diastolic_volume" in swapped.message
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (
+            RV.replace("= 55", "= 22").replace(
+                "rv_ej",
+                "rv_end_diastolic_volume_method"
+                ' = "mri"\nrv_ejection_fraction_method = "mri"\nrv_ej',
+            ),
+            "rv_end_diastolic_volume 160 mL and rv_end_systolic_volume 72 mL give 55 %",
+        ),
+        (
+            "pulmonary_mean_pressure_mmhg = 40\nwedge_pressure_mmhg = 10\n"
+            "transpulmonary_gradient_mmhg = 12\n",
+            "pulmonary_mean_pressure 40 mmHg and wedge_pressure 10 mmHg give 30 mmHg",
+        ),
+        (
+            "pulmonary_mean_pressure_mmhg = 40\nwedge_pressure_mmhg = 10\n"
+            "cardiac_output_l_min = 5\npulmonary_resistance_dyn_s_cm5 = 40\n",
+            "cardiac_output 5 L/min give 6 WU",
+        ),
+    ],
+)
+def test_a_number_that_its_relation_denies_is_a_warning(tmp_path, typed, told):
+    (warning,) = checked(tmp_path, typed)
+    assert warning.level == "warning" and told in warning.message
+    assert "but" in warning.message
+
+
+def test_numbers_within_their_errors_are_no_contradiction(tmp_path):
+    assert checked(tmp_path, RV.replace("= 55", "= 45")) == []
+    assert checked(tmp_path, "pulse_pressure_mmhg = 60\n") == []
 
 
 def test_a_resistance_is_never_fitted(tmp_path):

@@ -43,9 +43,9 @@ STEADY = {
         "+lv_end_diastolic_volume", "+arterial_elastance",
     )),
     "inotrope": ("hfref", ("1.1", "1.3", "1.6"), (
-        "+lv_dpdt_max", "+lv_ejection_fraction", "+rv_ejection_fraction",
-        "+cardiac_output", "-lv_end_systolic_volume", "-wedge_pressure",
-        "+end_systolic_elastance",
+        "+lv_dpdt_max", "+lv_ejection_fraction", "+rv_systolic_pressure",
+        "+cardiac_output", "-lv_end_systolic_volume", "-central_venous_pressure",
+        "+end_systolic_elastance", "-wedge_pressure",
     )),
     "beta_blocker": ("healthy_man", ("0.5", "1", "2"), (
         "-heart_rate", "-lv_dpdt_max", "-mean_pressure", "-end_systolic_elastance",

@@ -104,10 +104,10 @@ class Experiment(AbstractExperiment):
                 values.append(_wave(o, beat, self, nuisances or {}))
             else:
                 here = at_site.get(o.site)
-                found = features[index_of(o.kind)] if here is None else here[o.kind]
-                values.append(o.observed(found))
-        state = ravel_pytree(periodic.state)[0]
-        return Prediction(tuple(values), features, state, periodic.ok & beat.ok)
+                seen = features[index_of(o.kind)] if here is None else here[o.kind]
+                values.append(o.observed(seen))
+        found = ravel_pytree(periodic.state)[0]
+        return Prediction(tuple(values), features, found, periodic.ok & beat.ok)
 
     def check(self, model: AbstractRegulated, observations: Observations) -> None:
         """Raise where a site, a kind or a waveform is not this beat's."""

@@ -56,13 +56,14 @@ def check(
 
     found = {patient: examine.problems(_path(find, patient)) for patient in patients}
     bad = sum(p.level == "error" for problems in found.values() for p in problems)
+    warnings = [str(p) for ps in found.values() for p in ps if p.level == "warning"]
     if json:
-        print_json({"records": found, "errors": bad})
+        print_json({"records": found, "errors": bad, "warnings": warnings})
     else:
         for patient, problems in found.items():
             for problem in problems:
                 out.print(str(problem), highlight=False, markup=False, soft_wrap=True)
-            if not problems:
+            if all(problem.level == "warning" for problem in problems):
                 _summary(examine.read(find(patient)))
     if bad:
         raise typer.Exit(1)
@@ -77,8 +78,11 @@ def _summary(record) -> None:
     fitted = len(record.likelihood())
     checks = len(record.checks())
     waves = len(record.waveforms)
+    count = len(record.warnings)
+    many = "" if count == 1 else "s"
+    doubts = f"{count} warning{many}; it can be fitted" if count else "no problems"
     out.print(
-        f"{record.id}: no problems. {fitted} numbers to fit, {checks} to check, "
+        f"{record.id}: {doubts}. {fitted} numbers to fit, {checks} to check, "
         f"{waves} waveforms; heart rate {record.heart_rate:.4g} per minute.",
         highlight=False,
         soft_wrap=True,

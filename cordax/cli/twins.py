@@ -10,6 +10,7 @@ from cordax.cli.show import (
     Json,
     Refused,
     TwinFolder,
+    err,
     out,
     print_json,
     refuse_existing,
@@ -35,7 +36,9 @@ def whatif(
     json: Json = False,
 ) -> None:
     scenario, twin = _scenario(treatments), _load(folder)
-    found = twin.whatif([str(treatment) for treatment in scenario.treatments])
+    for note in scenario.notes:
+        err.print(note, highlight=False, markup=False, soft_wrap=True)
+    found = twin.whatif(scenario)
     twin.remember(found).keep(folder)
     if json:
         print_json({"scenario": str(scenario), **found.table()})

@@ -19,13 +19,22 @@ def find(patient: str) -> Path:
         return path
     if patient in names():
         return _folder() / f"{patient}.toml"
-    import difflib
+    from cordax.vocabulary import CONDITIONS, nearest_keys
 
-    near = difflib.get_close_matches(patient, names(), 3, 0.5) or names()
+    # another condition's name ("hfpef") is no misspelling of a patient's ("hfref")
+    meaning = CONDITIONS.understand(patient)
+    near = [name for name in meaning.names if name in names()]
+    if meaning.kind == "unknown":
+        near = nearest_keys(patient, names())
+    meant = f"Did you mean {' or '.join(near)}" if near else f"Is it {_listed()}"
     raise FileNotFoundError(
-        f"No file and no embedded patient is called {patient!r}. "
-        f"Did you mean {' or '.join(near)}? List them with: cordax patients"
+        f"No file and no embedded patient is called {patient!r}. {meant}? List them "
+        "with: cordax patients"
     )
+
+
+def _listed() -> str:
+    return ", ".join(names())
 
 
 def _folder() -> Path:

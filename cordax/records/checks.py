@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 from calibration.observations.kinds import KINDS, ordered, read_off
 from calibration.observations.kinds import derived as only_checks
 from calibration.observations.relations import expected, implied, reason
+from cordax.records.consistency import contradictions
+from cordax.records.consistency.flows import FLOWS
 from cordax.records.record import Measurement, Record
-from physio.units import ML_PER_L, PERCENT
 
 if TYPE_CHECKING:
     from cordax.records.reader import Reader
 
-_FLOWS = ("cardiac_output", "cardiac_index", "stroke_volume", "stroke_volume_index")
 #: Kinds whose contradictions have a rule of their own.
-_OWN_RULE = {*_FLOWS, "lv_ejection_fraction", "systemic_resistance"}
+_OWN_RULE = {*FLOWS, "lv_ejection_fraction", "systemic_resistance"}
 _TOO_FAR = 3.0  # combined sd
+_OF_PATIENT = ("condition", "body_surface_area_m2")
 _PULSES = (
     ("diastolic_pressure", "systolic_pressure"),
     ("pulmonary_diastolic_pressure", "pulmonary_systolic_pressure"),
@@ -35,15 +36,10 @@ def complete(reader: "Reader", record: Record, *, waveforms_typed: bool) -> Reco
     known = {m.kind: m for m in record.measurements}
     _check_relations(reader, known)
     _check_order(reader, known)
-    _check_flows(reader, record, known)
-    _check_derived(reader, known)
+    _check_sizes(reader, record, known)
+    _check_contradictions(reader, record)
     _check_enough(reader, record, known, waveforms_typed)
     return _with_roles(reader, record)
-
-
-def _warn(reader: "Reader", measurement: Measurement, message: str, fix: str) -> None:
-    key = measurement.source_key
-    reader.say("measurements", key, message, fix, "warning")
 
 
 def _with_heart_rate(reader: "Reader", record: Record, typed: bool) -> Record:
@@ -92,70 +88,23 @@ def _check_order(reader: "Reader", known: dict[str, Measurement]) -> None:
         )
 
 
-def _check_flows(reader: "Reader", record: Record, known) -> None:
-    area, rate = record.body_surface_area_m2, known.get("heart_rate")
-    output: dict[str, float] = {}
-    for kind in _FLOWS:
-        if kind not in known:
-            continue
-        value = known[kind].value
-        if kind in ("cardiac_index", "stroke_volume_index"):
-            if area is None:
-                reader.say(
-                    "measurements",
-                    known[kind].source_key,
-                    f"{kind} needs the size of the body",
-                    "Type height_cm and weight_kg, or body_surface_area_m2, under "
-                    "[patient].",
-                )
-                continue
-            value *= area
-        if kind.startswith("stroke") and rate is not None:
-            value *= rate.value / ML_PER_L
-        elif kind.startswith("stroke"):
-            continue
-        output[kind] = value
-    names = list(output)
-    for other in names[1:]:
-        first = names[0]
-        if abs(output[other] / output[first] - 1) > 0.2:
-            _warn(
-                reader,
-                known[other],
-                f"{other} {known[other].value:g} {known[other].unit} means an output "
-                f"of {output[other]:.3g} L/min, {first} {output[first]:.3g} L/min: "
-                "more than 20 % apart (cardiac output = heart rate x stroke volume)",
-                f"Only {first} is fitted; correct one if it is a typing mistake.",
+def _check_sizes(reader: "Reader", record: Record, known) -> None:
+    """An index says nothing without the size of the body."""
+    for kind in ("cardiac_index", "stroke_volume_index"):
+        if kind in known and record.body_surface_area_m2 is None:
+            reader.say(
+                "measurements",
+                known[kind].source_key,
+                f"{kind} needs the size of the body",
+                "Type height_cm and weight_kg, or body_surface_area_m2, under "
+                "[patient].",
             )
 
 
-def _check_derived(reader: "Reader", known: dict[str, Measurement]) -> None:
-    edv, esv, ef = (
-        known.get(f"lv_{name}")
-        for name in ("end_diastolic_volume", "end_systolic_volume", "ejection_fraction")
-    )
-    if edv and esv and ef and edv.value > esv.value:
-        expected = PERCENT * (edv.value - esv.value) / edv.value
-        if abs(expected - ef.value) > 10:
-            _warn(
-                reader,
-                ef,
-                f"lv_ejection_fraction is {ef.value:g} %, but the volumes give "
-                f"{expected:.3g} %",
-                "The volumes are fitted; correct one if it is a typing mistake.",
-            )
-    resistance, mean = known.get("systemic_resistance"), known.get("mean_pressure")
-    venous, flow = known.get("central_venous_pressure"), known.get("cardiac_output")
-    if resistance and mean and venous and flow:
-        expected = (mean.value - venous.value) / flow.value
-        if abs(resistance.value / expected - 1) > 0.2:
-            _warn(
-                reader,
-                resistance,
-                f"systemic_resistance is {resistance.value:.3g} WU, but (mean - venous "
-                f"pressure) / output is {expected:.3g} WU",
-                "It is a check only; correct it if it is a typing mistake.",
-            )
+def _check_contradictions(reader: "Reader", record: Record) -> None:
+    for found in contradictions(record):
+        table = "patient" if found.key in _OF_PATIENT else "measurements"
+        reader.say(table, found.key, found.message, found.fix, "warning", found.line)
 
 
 def _in_order(known: dict[str, Measurement], pair: tuple[str, str]) -> bool:
@@ -184,11 +133,12 @@ def _check_relations(reader: "Reader", known: dict[str, Measurement]) -> None:
         others = " and ".join(
             f"{one} {values[one]:g} {known[one].unit}" for one in relation.of
         )
-        _warn(
-            reader,
-            m,
+        reader.say(
+            "measurements",
+            m.source_key,
             f"{kind} is {m.value:g} {m.unit}, but {others} give {value:.3g} {m.unit}",
             "Correct one if it is a typing mistake.",
+            "warning",
         )
 
 

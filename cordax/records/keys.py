@@ -14,7 +14,7 @@ SITES = ("aortic", "radial", "brachial", "femoral", "cuff")
 
 
 PATIENT: Mapping[str, Quantity] = {
-    "age": Quantity("year", 16.0, 110.0, (16.0, 110.0), "age"),
+    "age": Quantity("year", 18.0, 110.0, (18.0, 110.0), "age"),
     "height": Quantity("cm", 120.0, 230.0, (140.0, 210.0), "height"),
     "weight": Quantity("kg", 30.0, 300.0, (40.0, 160.0), "weight"),
     "body_surface_area": Quantity("m2", 1.0, 3.5, (1.2, 2.6), "body surface area"),

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from calibration.observations.kinds import KINDS, METHODS, UNITS, Kind, Quantity
+from calibration.observations.kinds import KINDS, UNITS, Kind, Quantity
+from cordax import vocabulary
 from cordax.records import checks as record_checks
 from cordax.records.keys import (
     PATIENT,
-    SITES,
     convert,
     default_suffix,
     likely_unit,
@@ -19,10 +19,13 @@ from cordax.records.keys import (
     split_key,
 )
 from cordax.records.reader import Reader
-from cordax.records.record import CONDITIONS, Measurement, Problem, Record
+from cordax.records.record import Measurement, Problem, Record
+from cordax.records.words import condition_words, typed_name, typed_sex
+from cordax.vocabulary import nearest_keys
 
 _TABLES = ("patient", "measurements", "waveform")
 _WORDS = ("id", "sex", "condition", "source", "note")
+_ADULT = PATIENT["age"].low  # years; named states and priors are of adults
 
 
 def build(
@@ -97,7 +100,7 @@ def _patient(reader: Reader, table: dict[str, Any], stem: str) -> dict[str, Any]
     for key, value in table.items():
         parts = split_key(key, PATIENT)
         if parts and not parts[2]:
-            number = _number(reader, "patient", key, value, PATIENT[parts[0]], parts[1])
+            number = _body(reader, key, value, parts[0], parts[1])
             if number is not None:
                 who[fields[parts[0]]] = number
         elif key in _WORDS:
@@ -105,6 +108,34 @@ def _patient(reader: Reader, table: dict[str, Any], stem: str) -> dict[str, Any]
         else:
             _unknown(reader, "patient", key, [*_WORDS, *names], PATIENT)
     return who
+
+
+def _body(reader: Reader, key: str, value: Any, name: str, suffix: str) -> float | None:
+    """Age or size of an adult; a child is refused, whatever else is said of it."""
+    kind = PATIENT[name]
+    if not _is_number(reader, "patient", key, value):
+        return None
+    number = convert(float(value), suffix, kind.unit)
+    if name == "age" and 0 <= number < _ADULT:
+        reader.say(
+            "patient",
+            key,
+            f"{key} = {value:g}: children are not modelled",
+            f"cordax is for adults, from {_ADULT:g} years.",
+        )
+        return None
+    small = name != "age" and 0 < number < kind.low
+    if small and not likely_unit(float(value), suffix, kind):
+        low, high = (b / UNITS[kind.unit][suffix] for b in (kind.low, kind.high))
+        reader.say(
+            "patient",
+            key,
+            f"{key} = {value:g} is below {low:.4g} to {high:.4g}, that of adults "
+            f"({kind.meaning}); children are not modelled",
+            f"Correct {key} if it is a typing mistake.",
+        )
+        return None
+    return _number(reader, "patient", key, value, kind, suffix)
 
 
 def _word(reader: Reader, who: dict[str, Any], key: str, value: Any) -> None:
@@ -116,18 +147,9 @@ def _word(reader: Reader, who: dict[str, Any], key: str, value: Any) -> None:
             "patient", key, f"{key} = {value!r} is no text", f'Type {key} = "..."'
         )
     elif key == "condition":
-        for word in words:
-            if word not in CONDITIONS:
-                near = difflib.get_close_matches(word, CONDITIONS, 1) or ["healthy"]
-                reader.say(
-                    "patient",
-                    key,
-                    f"condition {word!r} is unknown; it may be {', '.join(CONDITIONS)}",
-                    f'Type condition = "{near[0]}", or leave it out.',
-                )
-        who["conditions"] = tuple(words)
-    elif key == "sex" and value not in ("male", "female"):
-        reader.say("patient", key, f"sex = {value!r}", 'Type "male" or "female".')
+        who["conditions"] = condition_words(reader, words)
+    elif key == "sex":
+        who["sex"] = typed_sex(reader, words[0])
     else:
         who[key] = value
 
@@ -141,12 +163,13 @@ def _measurements(reader: Reader, table: dict[str, Any]) -> dict[str, Measuremen
         parts = split_key(key, KINDS)
         extra = re.fullmatch(r"(\w+)_(method|role)", key)
         if key == "arterial_pressure_site":
-            site = _choice(reader, key, value, SITES)
+            site = typed_name(reader, key, value, vocabulary.SITES)
         elif extra and extra.group(1) in KINDS:
-            allowed = METHODS if extra.group(2) == "method" else ("likelihood", "check")
-            words[extra.group(2)][extra.group(1)] = _choice(reader, key, value, allowed)
-            if extra.group(2) == "role":
-                reader.typed_roles.add(extra.group(1))
+            kind, about = extra.groups()
+            known = vocabulary.METHODS if about == "method" else vocabulary.ROLES
+            words[about][kind] = typed_name(reader, key, value, known)
+            if about == "role":
+                reader.typed_roles.add(kind)
         elif parts is None:
             _unknown(reader, "measurements", key, _all_keys(), KINDS)
         elif parts[2]:
@@ -205,19 +228,6 @@ def _measurement(reader, kind, key, value, spread, words, site) -> Measurement:
         given_sd=kind in spread,
         why="as typed" if words["role"].get(kind) == "check" else "",
     )
-
-
-def _choice(reader: Reader, key: str, value: Any, allowed) -> str:
-    if value in allowed:
-        return value
-    near = difflib.get_close_matches(str(value), allowed, 1) or [allowed[0]]
-    reader.say(
-        "measurements",
-        key,
-        f"{key} = {value!r}; it may be {', '.join(allowed)}",
-        f'Type {key} = "{near[0]}".',
-    )
-    return ""
 
 
 def _is_number(reader: Reader, table: str, key: str, value: Any) -> bool:
@@ -284,6 +294,9 @@ def _unknown(reader: Reader, table: str, key: str, known, kinds) -> None:
     for suffix in sorted({s for u in UNITS.values() for s in u}, key=len, reverse=True):
         stem = stem.removesuffix(f"_{suffix}") if stem == key else stem
     kind = meant(stem) or stem.removesuffix("_sd")
+    begun = [name for name in kinds if key.startswith(f"{name}_")]
+    if kind not in kinds and begun:  # age_months, wedge_pressure_torr
+        kind = max(begun, key=len)
     if kind in kinds:
         choices = ", ".join(f"{kind}_{s}" for s in UNITS[kinds[kind].unit])
         reader.say(
@@ -293,7 +306,7 @@ def _unknown(reader: Reader, table: str, key: str, known, kinds) -> None:
             f"Type one of {choices}.",
         )
         return
-    near = difflib.get_close_matches(key, known, 3, 0.6)
+    near = nearest_keys(key, known)
     fix = (
         f"Did you mean {', '.join(near)}?"
         if near

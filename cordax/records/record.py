@@ -9,25 +9,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from cordax import vocabulary
+
 Role = Literal["likelihood", "check"]
 Level = Literal["error", "warning"]
 
-CONDITIONS = (
-    "healthy",
-    "awake",
-    "anaesthetised",
-    "ventilated",
-    "hfref",
-    "hfpef",
-    "hypertension",
-    "aortic_stenosis",
-    "aortic_regurgitation",
-    "mitral_regurgitation",
-    "mitral_stenosis",
-    "pulmonary_arterial_hypertension",
-    "haemorrhage",
-    "sepsis",
-)
+#: What a record may state; further words for each stand in `cordax.vocabulary`.
+CONDITIONS = tuple(vocabulary.CONDITIONS)
 
 
 @dataclass(frozen=True)

@@ -235,6 +235,7 @@ def _patient(twin: "Twin") -> dict[str, str]:
         "Heart rate": f"{r.heart_rate:g} /min",
         "Condition": ", ".join(r.conditions) or None,
         "Circulation": twin.start.state,
+        "Note": r.note or None,
     }
     return {k: str(v) for k, v in lines.items() if v is not None}
 
@@ -361,6 +362,7 @@ def summary(twin: "Twin") -> dict[str, Any]:
         "observations": [asdict(row) for row in observation_rows(twin)],
         "parameters": [asdict(row) for row in parameter_rows(twin)],
         "verdict": list(twin.verdict),
+        "warnings": [str(warning) for warning in twin.record.warnings],
         "diagnostics": twin.diagnostics,
         "reflex": twin.reflex,
         **_learned_summary(twin),

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 from cordax.scenarios.doses import DOSES
+from cordax.vocabulary import nearest_keys
 from physio.electrophysiology import cells
 from physio.electrophysiology.anatomy import shapes as hearts
 from physio.electrophysiology.anatomy.generated import AbstractHeart
@@ -88,7 +88,7 @@ def called(name: str, known: Mapping[str, Any], what: str) -> Any:
     """What a name stands for; ``ValueError`` with the nearest names otherwise."""
     if name in known:
         return known[name]
-    near = get_close_matches(name, known, 3, 0.4)
+    near = nearest_keys(name, known)
     meant = f"Did you mean {' or '.join(near)}? " if near else ""
     raise ValueError(
         f"There is no {what} {name!r}. {meant}Known are {', '.join(known)}."

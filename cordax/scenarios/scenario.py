@@ -7,12 +7,14 @@ name = "fluid_bolus"
 dose = "500mL"      # or a number in the treatment's own unit
 """
 
-import difflib
+import re
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cordax import vocabulary
 from cordax.scenarios import doses
 
 
@@ -26,6 +28,7 @@ class Treatment:
 
     name: str
     dose: float
+    note: str = ""  # where another word was typed: "bleeding: taken as haemorrhage"
 
     def __str__(self) -> str:
         # 90/min, not 901/min; a plain number has no unit at all
@@ -49,26 +52,56 @@ class Scenario:
     def __str__(self) -> str:
         return self.title or " and ".join(map(str, self.treatments))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was taken for something else."""
+        return tuple(t.note for t in self.treatments if t.note)
+
+
+#: What may be asked: as typed, parsed, by name and dose, or several of these.
+One = str | Treatment | Mapping[str, Any]
+Asked = One | Scenario | Sequence[One]
+
 
 def parse(text: str) -> Treatment:
     """ "fluid_bolus=500mL" -> Treatment("fluid_bolus", 500.0).
 
     **Raises** ScenarioError with the nearest names or the unit to type.
     """
-    name, equals, dose = text.partition("=")
-    name = name.strip().replace("-", "_")
-    _known(name)
+    typed, equals, dose = text.partition("=")
+    name = _name(typed.strip())
     if not equals or not dose.strip():
         raise ScenarioError(
             f"{text!r} has no dose. Type {name}={doses.DOSES[name].example}"
         )
+    note = "" if _plain(typed) == name else f"{typed.strip()}: taken as {name}"
     try:
-        return Treatment(name, doses.convert(name, dose))
+        return Treatment(name, doses.convert(name, dose), note)
     except ValueError as error:
-        raise ScenarioError(str(error)) from None
+        raise ScenarioError(f"{note}. {error}" if note else str(error)) from None
 
 
-def parse_all(texts: list[str]) -> Scenario:
+def understand(asked: Asked) -> Scenario:
+    """Treatments in any of the ways they can be asked, by the parser of the command
+    line: "fluid_bolus=500mL", several of these, a scenario file's name, {"peep": 10}.
+
+    **Raises** ScenarioError naming what is wrong and what to type.
+    """
+    if isinstance(asked, Scenario):
+        return asked
+    if isinstance(asked, Treatment):
+        return Scenario((asked,))
+    if isinstance(asked, str):
+        return parse_all([asked])
+    if isinstance(asked, Mapping):
+        return parse_all([f"{name}={dose}" for name, dose in asked.items()])
+    if all(isinstance(each, str) for each in asked):
+        return parse_all([str(each) for each in asked])
+    parts = [understand(each).treatments for each in asked]
+    return Scenario(tuple(treatment for part in parts for treatment in part))
+
+
+def parse_all(texts: Sequence[str]) -> Scenario:
     """What the command line was given: treatments, or one scenario file."""
     if len(texts) == 1 and texts[0].endswith(".toml"):
         return read(Path(texts[0]))
@@ -78,7 +111,19 @@ def parse_all(texts: list[str]) -> Scenario:
                 f"{text}: a scenario file stands alone. Put the other treatments "
                 "into it."
             )
-    return Scenario(tuple(parse(text) for text in texts))
+    each = [part for text in texts for part in _several(text) if part.strip()]
+    if not each:
+        raise ScenarioError(
+            "No treatment is given. Type, for example, fluid_bolus=500mL"
+        )
+    return Scenario(tuple(parse(text) for text in each))
+
+
+def _several(text: str) -> list[str]:
+    """ "peep=5 heart_rate=90" holds two treatments; "peep=5 cmH2O" one."""
+    if text.count("=") < 2:
+        return [text]
+    return re.split(r"[\s,;]+(?=[^\W\d][\w-]*\s*=)", text.strip())
 
 
 def read(path: Path) -> Scenario:
@@ -117,11 +162,28 @@ def _entry(path: Path, index: int, entry: Any) -> Treatment:
         raise ScenarioError(f"{where}: {error}") from None
 
 
-def _known(name: str) -> None:
-    if name in doses.DOSES:
-        return
-    near = difflib.get_close_matches(name, doses.DOSES, 3, 0.5) or list(doses.DOSES)
-    raise ScenarioError(
-        f"No treatment is called {name!r}. Did you mean {', '.join(near)}? "
-        "List them with: cordax whatif --help"
-    )
+def _plain(typed: str) -> str:
+    return typed.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def _name(typed: str) -> str:
+    """The treatment that a typed word stands for; ScenarioError where for none."""
+    plain = _plain(typed)
+    if plain in doses.DOSES:
+        return plain
+    meaning = vocabulary.TREATMENTS.understand(typed)
+    if meaning.understood:
+        return meaning.names[0]
+    known = f"Known are {', '.join(doses.DOSES)}. List them with: cordax whatif --help"
+    about = "" if typed.lower() == meaning.term else f" ({meaning.term})"
+    if meaning.kind == "choice":
+        raise ScenarioError(f"{typed!r}{about} has no dose of its own. {meaning.hint}")
+    if meaning.kind == "not modelled":
+        hint = f"{meaning.hint} " if meaning.hint else ""
+        raise ScenarioError(f"{typed!r}{about} is not modelled. {hint}{known}")
+    if meaning.kind == "misspelt":
+        raise ScenarioError(
+            f"No treatment is called {typed!r}. Did you mean "
+            f"{' or '.join(meaning.names)}? List them with: cordax whatif --help"
+        )
+    raise ScenarioError(f"No treatment is called {typed!r}. {known}")

@@ -23,6 +23,7 @@ from calibration.optimise.batches import features_many, predict_many
 from calibration.problems.problem import Problem
 from calibration.sampling.interval import interval
 from cordax.records.record import Record, from_payload
+from cordax.scenarios.scenario import Asked, understand
 from cordax.twins import prepare as build
 from cordax.twins import store
 from cordax.twins.learned_range import flag, input_rows
@@ -111,17 +112,18 @@ class Twin:
         features, _, ok = features_many(after, experiments, start)
         return kept_of(features, (), ok)
 
-    def whatif(self, treatments: Sequence[str]) -> WhatIf:
+    def whatif(self, treatments: Asked) -> WhatIf:
         """Every index before and after treatments given together, and its change.
 
-        ``treatments`` as typed, ``"fluid_bolus=500mL"``. The twin is not changed:
+        ``treatments`` as typed: ``"fluid_bolus=500mL"``, several of these, a scenario
+        file, or ``{"fluid_bolus": "0.5 L"}``. The twin is not changed:
         :meth:`remember` gives one whose report shows the answer. Raises
         ``ValueError`` where more than a tenth of the draws find no periodic beat.
         """
         from cordax.scenarios.names import TREATMENTS
-        from cordax.scenarios.scenario import parse
 
-        parsed = [parse(text) for text in treatments]
+        scenario = understand(treatments)
+        parsed = scenario.treatments
         after = self._after(
             [TREATMENTS[t.name].make(jnp.asarray(t.dose, float)) for t in parsed]
         )
@@ -142,7 +144,7 @@ class Twin:
         return WhatIf(
             " and ".join(map(str, parsed)), change_rows(self.rest, after, good),
             self.reflex, int(good[1:].sum()), lost, after.waves, good, learned,
-            inputs, flag(inputs),
+            inputs, flag(inputs), scenario.notes,
         )  # fmt: skip
 
     def remember(self, found: WhatIf) -> "Twin":

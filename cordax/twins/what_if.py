@@ -50,7 +50,8 @@ class WhatIf:
 
     ``good`` (n_draw + 1,) marks the beats found before and after, ``waves`` hold the
     beats after by phase; ``asked`` is how far a learned residual was asked, ``inputs``
-    the same by input and ``flag`` the sentence where it left its range.
+    the same by input and ``flag`` the sentence where it left its range; ``notes`` say
+    what was taken for another word.
     """
 
     title: str
@@ -63,6 +64,7 @@ class WhatIf:
     asked: dict[str, np.ndarray] = field(default_factory=dict)
     inputs: tuple[InputRow, ...] = ()
     flag: str = ""
+    notes: tuple[str, ...] = ()
 
     def row(self, name: str) -> ChangeRow:
         """One index. Raises ``KeyError`` naming those that are there."""
@@ -87,6 +89,7 @@ class WhatIf:
             "reflex": self.reflex,
             "draws": self.draws,
             "draws_lost": self.draws_lost,
+            "notes": list(self.notes),
         }
         if self.inputs:
             found |= {"learned": [asdict(r) for r in self.inputs], "flag": self.flag}
@@ -114,6 +117,7 @@ class WhatIf:
             kept["title"], tuple(rows), kept["reflex"], kept["draws"],
             kept["draws_lost"], kept["waves"], np.asarray(kept["good"]),
             kept.get("asked", {}), tuple(inputs), kept.get("flag", ""),
+            tuple(kept.get("notes", ())),
         )  # fmt: skip
 
 

@@ -17,8 +17,10 @@ from synthetic_report import example
 from typed_commands import call
 
 from calibration.sampling.interval import Interval
+from cordax import patients
 from cordax.cli.app import app
 from cordax.reports import from_twin
+from cordax.scenarios import scenario
 from cordax.twins import store
 from cordax.twins.what_if import ChangeRow, WhatIf
 
@@ -39,8 +41,10 @@ class Twin:
     def whatif(self, treatments):
         ends = ((64.9, 60.0, 70.0), (69.8, 64.0, 75.0), (4.9, 1.5, 8.3))
         row = ChangeRow("mean_pressure", "mmHg", *(Interval(*x) for x in ends))
-        title = " and ".join(treatments)
-        return WhatIf(title, (row,), "off", 255, 0, {}, np.ones(256, bool))
+        asked = scenario.understand(treatments)
+        title = " and ".join(map(str, asked.treatments))
+        good = np.ones(256, bool)
+        return WhatIf(title, (row,), "off", 255, 0, {}, good, notes=asked.notes)
 
     def remember(self, found):
         return self
@@ -206,6 +210,14 @@ def test_ctrl_c_keeps_what_is_finished(capsys, here, twin):
     assert store.load("w/hfref")["id"] == "partial"
 
 
+def test_a_fit_tells_numbers_that_contradict_each_other(capsys, here, twin):
+    text = Path(patients.find("healthy")).read_text()
+    Path("a.toml").write_text(text + "mean_pressure_mmhg = 112\n")
+    code, _, errors = call(capsys, "fit", "a.toml", "-o", "a")
+    assert code == 0
+    assert "warning: mean_pressure 112 mmHg, but systolic_pressure 116 mmHg" in errors
+
+
 def test_whatif_reports_before_after_and_change(capsys, here, twin):
     Twin("a").save("a")
     code, said, _ = call(capsys, "whatif", "a", "fluid_bolus=0.5L", "vasodilator=0.8")
@@ -218,6 +230,10 @@ def test_whatif_reports_before_after_and_change(capsys, here, twin):
     code, _, errors = call(capsys, "whatif", "a", "fluid_bolis=1")
     assert code == 1
     assert "fluid_bolus" in errors
+    code, said, noted = call(capsys, "whatif", "a", "bleeding=1,5L peep=5", "--json")
+    assert json.loads(said)["scenario"] == "haemorrhage=1500mL and peep=5cmH2O"
+    assert json.loads(said)["notes"] == ["bleeding: taken as haemorrhage"]
+    assert "bleeding: taken as haemorrhage" in noted
 
 
 def test_a_missing_or_newer_twin_is_bad_input(capsys, here, twin):

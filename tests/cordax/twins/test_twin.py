@@ -38,7 +38,7 @@ def test_the_interval_of_what_was_measured_is_narrower_than_the_prior(twin):
 
 
 def test_nothing_given_changes_nothing(twin):
-    for row in twin.whatif(["fluid_bolus=0mL"]).rows:
+    for row in twin.whatif({"fluid_bolus": 0}).rows:
         assert row.change == (0.0, 0.0, 0.0), row
         # the beats are periodic to 1e-8; slopes and peaks magnify that
         near = 1e-6 * abs(row.before.median) + 1e-6
@@ -46,7 +46,9 @@ def test_nothing_given_changes_nothing(twin):
 
 
 def test_a_vasodilator_lowers_pressure_and_the_table_says_what_the_reflex_did(twin):
-    found = twin.whatif(["vasodilator=0.8"])
+    found = twin.whatif("vasodilation=0.8")
+    assert found.notes == ("vasodilation: taken as vasodilator",)
+    assert found.title == "vasodilator=0.8"
     middle, low, high = found.row("mean_pressure").change
     assert low < middle < high < 0.0
     assert found.row("cardiac_output").change.median > 0.0

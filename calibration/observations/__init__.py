@@ -1,6 +1,8 @@
 """What is measured: kinds, numbers, waveforms, transfer to a site, discrepancies."""
 
+from calibration.observations.catalogue import BIOBANK, CATHETER
 from calibration.observations.discrepancy import Shift, shift, with_discrepancy
+from calibration.observations.entry import METHODS, SITES, UNITS, Healthy
 from calibration.observations.independence import (
     Observations,
     as_check,
@@ -8,19 +10,30 @@ from calibration.observations.independence import (
     require_independent,
 )
 from calibration.observations.kinds import (
-    ARTERIAL,
-    DISCREPANCY_SD,
-    KINDS,
-    METHODS,
-    UNITS,
-    Kind,
+    aliases,
+    arterial,
+    cards,
     default_discrepancy,
+    derived,
+    healthy,
+    index_of,
+    ordered,
+    read_off,
+    title,
 )
+from calibration.observations.maps import ActivationMap
 from calibration.observations.numbers import Observation
+from calibration.observations.relations import (
+    KNOWN,
+    expected,
+    implied,
+    leaves,
+    reason,
+    value,
+)
 from calibration.observations.transfer import (
     GRID,
     Transfer,
-    arterial,
     at_phase,
     harmonics,
     published,
@@ -30,28 +43,43 @@ from calibration.observations.transfer import (
 from calibration.observations.waveforms import Waveform
 
 __all__ = [
-    "ARTERIAL",
-    "DISCREPANCY_SD",
+    "ActivationMap",
+    "BIOBANK",
+    "CATHETER",
     "GRID",
-    "KINDS",
-    "Kind",
+    "Healthy",
+    "KNOWN",
     "METHODS",
     "Observation",
     "Observations",
+    "SITES",
     "Shift",
     "Transfer",
     "UNITS",
     "Waveform",
+    "aliases",
     "arterial",
     "as_check",
     "at_phase",
+    "cards",
     "default_discrepancy",
+    "derived",
+    "expected",
     "harmonics",
+    "healthy",
+    "implied",
     "independent",
+    "index_of",
+    "leaves",
+    "ordered",
     "published",
+    "read_off",
+    "reason",
     "require_independent",
     "shift",
+    "title",
     "transferred",
     "uniform",
+    "value",
     "with_discrepancy",
 ]

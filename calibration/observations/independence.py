@@ -1,8 +1,8 @@
 """Which observations say the same thing, so that none is counted twice."""
 
-from calibration.observations.kinds import _ONE_OF, ARTERIAL
 from calibration.observations.maps import ActivationMap
 from calibration.observations.numbers import Observation
+from calibration.observations.relations import implied, reason
 from calibration.observations.waveforms import Waveform
 
 Observations = tuple[Observation | Waveform | ActivationMap, ...]
@@ -19,32 +19,25 @@ def as_check(observation: Observation) -> Observation:
 
 def _dependent(observations: Observations) -> dict[str, str]:
     """Labels of likelihood terms that other terms imply, and by what."""
-    terms = [o for o in observations if o.role == "likelihood"]
-    kinds = {o.kind for o in terms}
-    implied: dict[str, str] = {}
-    for group in _ONE_OF:
-        present = [kind for kind in group if kind in kinds]
-        if "lv_ejection_fraction" in group and "lv_end_diastolic_volume" not in kinds:
-            continue
-        for o in terms:
-            if o.kind in present[1:]:
-                implied[o.label] = present[0]
-    for o in terms:
-        both = {f"{k}@{o.site}" if o.site else k for k in ARTERIAL[:2]}
-        if o.kind == "pulse_pressure" and both <= {other.label for other in terms}:
-            implied[o.label] = "systolic and diastolic pressure"
-    return implied
+    terms = {
+        (o.kind, o.site): o.label
+        for o in observations
+        if o.role == "likelihood" and isinstance(o, Observation)
+    }
+    found = implied(terms)
+    return {terms[term]: reason(term[0], others) for term, others in found.items()}
 
 
 def independent(observations: Observations) -> Observations:
     """The observations with what others imply turned into checks.
 
-    SV with CO (and heart rate), CI with CO, EF with both LV volumes, pulse pressure
-    with systolic and diastolic: of each group one measurement stays.
+    SV with CO (and heart rate), CI with CO, EF with both volumes of a ventricle, pulse
+    pressure with systolic and diastolic at its site: whatever the catalogue's relations
+    make a function of the others (``calibration.observations.relations``).
     """
-    implied = _dependent(tuple(observations))
+    twice = _dependent(tuple(observations))
     return tuple(
-        as_check(o) if isinstance(o, Observation) and o.label in implied else o
+        as_check(o) if isinstance(o, Observation) and o.label in twice else o
         for o in observations
     )
 
@@ -59,9 +52,9 @@ def require_independent(observations: Observations) -> None:
         raise ValueError(
             f"Given twice: {', '.join(sorted(twice))}. Average them, or leave one out."
         )
-    implied = _dependent(observations)
-    if implied:
-        told = "; ".join(f"{label} follows from {by}" for label, by in implied.items())
+    again = _dependent(observations)
+    if again:
+        told = "; ".join(f"{label} {why}" for label, why in again.items())
         raise ValueError(
             f"One measurement would count twice: {told}. "
             "Type: observations = calibration.independent(observations)"

@@ -13,11 +13,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
 from calibration.observations.kinds import (
-    ARTERIAL,
-    DERIVED,
     ROLES,
     SITES,
+    arterial,
     default_discrepancy,
+    derived,
 )
 from calibration.parameters.priors import number
 
@@ -41,9 +41,9 @@ def _check(observation: Any, name: str) -> None:
 class Observation(eqx.Module):
     """One measured number.
 
-    ``kind`` is a key of the experiment's features (``systolic_pressure``,
-    ``cardiac_output``, ...), in whose ``unit`` value and sd are. ``site`` is where an
-    arterial pressure was taken: away from the aorta it passes a transfer element.
+    ``kind`` is one of the catalogue (``calibration.observations.catalogue``) or a key
+    of the experiment's features, in whose ``unit`` value and sd are. ``site`` is where
+    an arterial pressure was taken: away from the aorta it passes a transfer element.
     ``discrepancy_sd=None`` takes the default of the kind. What is compared with the
     value is ratio x simulated + bias: 1 and 0 unless a learned discrepancy says
     otherwise (``calibration.observations.discrepancy``).
@@ -79,14 +79,14 @@ class Observation(eqx.Module):
         if discrepancy_sd is None:
             discrepancy_sd = default_discrepancy(kind, site, float(self.value))
         self.discrepancy_sd = number(discrepancy_sd)
-        self.role = role or ("check" if kind in DERIVED else "likelihood")
+        self.role = role or ("check" if derived(kind) else "likelihood")
         _check(self, self.label)
-        if self.kind in DERIVED and self.role == "likelihood":
+        if derived(kind) and self.role == "likelihood":
             raise ValueError(
                 f"{kind} is computed from other measurements: it can be a check "
                 'only. Type role="check".'
             )
-        if site and kind not in ARTERIAL:
+        if site and not arterial(kind):
             raise ValueError(f"{kind} has no site; {site!r} was given.")
 
     @property

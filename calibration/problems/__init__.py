@@ -1,6 +1,7 @@
 """A model, what is free, what was measured; one experiment a kind of measurement."""
 
 from calibration.problems.circulation import Experiment, Indices
+from calibration.problems.electrophysiology import ActivationMapping
 from calibration.problems.problem import (
     AbstractExperiment,
     Linearised,
@@ -12,6 +13,7 @@ from calibration.problems.problem import (
 
 __all__ = [
     "AbstractExperiment",
+    "ActivationMapping",
     "Experiment",
     "Indices",
     "Linearised",

@@ -16,7 +16,8 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from calibration.observations.independence import Observations
-from calibration.observations.kinds import ARTERIAL
+from calibration.observations.kinds import arterial as is_arterial
+from calibration.observations.kinds import index_of
 from calibration.observations.numbers import Observation
 from calibration.observations.transfer import (
     Transfer,
@@ -45,10 +46,7 @@ class Indices(eqx.Module):
 
     def __call__(self, beat: Trajectory, circulation: Any) -> dict[str, Array]:
         area = self.body_surface_area
-        values = summarize(beat, circulation, body_surface_area=area)
-        if area is not None:
-            values["stroke_volume_index"] = values["stroke_volume"] / area
-        return values
+        return summarize(beat, circulation, body_surface_area=area)
 
 
 class Experiment(AbstractExperiment):
@@ -110,7 +108,9 @@ class Experiment(AbstractExperiment):
             if isinstance(o, Waveform):
                 values.append(_wave(o, beat, self, nuisances or {}))
             elif isinstance(o, Observation):
-                values.append(o.observed(at_site.get(o.site, features)[o.kind]))
+                here = at_site.get(o.site)
+                seen = features[index_of(o.kind)] if here is None else here[o.kind]
+                values.append(o.observed(seen))
         found = ravel_pytree(periodic.state)[0]
         return Prediction(tuple(values), features, found, periodic.ok & beat.ok)
 
@@ -129,8 +129,9 @@ class Experiment(AbstractExperiment):
                 known = getattr(beat.observed, quantity)
                 name, where = element, f"{quantity} of this model"
             else:
-                name, known, where = o.kind, features, "features of this experiment"
-            if name not in known and not (o.site and name in ARTERIAL):
+                name, known = index_of(o.kind), features
+                where = "features of this experiment"
+            if name not in known and not (o.site and is_arterial(o.kind)):
                 raise ValueError(
                     f"{name!r} is not among the {where}: {', '.join(sorted(known))}."
                 )

@@ -6,6 +6,7 @@ from calibration.sampling.delayed_acceptance import (
     run_chains,
     split_r_hat,
 )
+from calibration.sampling.diagnostics import judged
 from calibration.sampling.importance import Draws, Student, Target, spread
 from calibration.sampling.interval import Interval
 from calibration.sampling.pareto import TRUSTED, effective, resample, smooth
@@ -21,6 +22,7 @@ __all__ = [
     "Target",
     "effective",
     "effective_size",
+    "judged",
     "resample",
     "run_chains",
     "sample",

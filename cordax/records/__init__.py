@@ -6,7 +6,7 @@ from cordax.faces import lazily
 
 if TYPE_CHECKING:
     from cordax.records.examine import problems, read
-    from cordax.records.keys import SITES
+    from cordax.records.keys import SITES, default_suffix, split_key
     from cordax.records.record import (
         Measurement,
         Problem,
@@ -24,10 +24,12 @@ __all__ = [
     "RecordError",
     "SITES",
     "Waveform",
+    "default_suffix",
     "from_payload",
     "is_unfilled",
     "problems",
     "read",
+    "split_key",
 ]
 
 __getattr__, __dir__ = lazily(__name__)

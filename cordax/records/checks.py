@@ -1,30 +1,28 @@
 """What the numbers of a record say together: contradictions, and which are derived.
 
-Only independent numbers are fitted. Of cardiac output, cardiac index, stroke volume
-and stroke volume index one enters the likelihood (at a given heart rate the others
-follow from it); an ejection fraction beside both volumes, a second gradient, a valve
-area beside a gradient, numbers read off a fitted waveform and the systemic resistance
-are checks. `<kind>_role = "likelihood"` or "check" overrides this.
+Only independent numbers are fitted: what the relations of the catalogue make a function
+of the others is a check (a stroke volume beside an output, an ejection fraction beside
+both volumes), and so are resistances and numbers read off a fitted waveform. Of numbers
+that say the same `<kind>_role = "likelihood"` picks one.
 """
 
 from dataclasses import replace
+from math import hypot
 from typing import TYPE_CHECKING
 
+from calibration.observations.kinds import KINDS, ordered, read_off
+from calibration.observations.kinds import derived as only_checks
+from calibration.observations.relations import expected, implied, reason
 from cordax.records.consistency import contradictions
+from cordax.records.consistency.flows import FLOWS
 from cordax.records.record import Measurement, Record
-from cordax.records.waveforms.tables import SIGNALS
 
 if TYPE_CHECKING:
     from cordax.records.reader import Reader
 
-_FLOWS = ("cardiac_output", "cardiac_index", "stroke_volume", "stroke_volume_index")
-_ORDERED = (
-    ("diastolic_pressure", "systolic_pressure"),
-    ("pulmonary_diastolic_pressure", "pulmonary_systolic_pressure"),
-    ("lv_end_systolic_volume", "lv_end_diastolic_volume"),
-    ("central_venous_pressure", "mean_pressure"),
-    ("aortic_valve_mean_gradient", "aortic_valve_peak_gradient"),
-)
+#: Kinds whose contradictions have a rule of their own.
+_OWN_RULE = {*FLOWS, "lv_ejection_fraction", "systemic_resistance"}
+_TOO_FAR = 3.0  # combined sd
 _OF_PATIENT = ("condition", "body_surface_area_m2")
 _PULSES = (
     ("diastolic_pressure", "systolic_pressure"),
@@ -36,6 +34,7 @@ def complete(reader: "Reader", record: Record, *, waveforms_typed: bool) -> Reco
     """Adds a heart rate from the waveform, checks the whole, and gives roles."""
     record = _with_heart_rate(reader, record, waveforms_typed)
     known = {m.kind: m for m in record.measurements}
+    _check_relations(reader, known)
     _check_order(reader, known)
     _check_sizes(reader, record, known)
     _check_contradictions(reader, record)
@@ -71,11 +70,11 @@ def _with_heart_rate(reader: "Reader", record: Record, typed: bool) -> Record:
 
 
 def _check_order(reader: "Reader", known: dict[str, Measurement]) -> None:
-    for low, high in _ORDERED:
+    for low, high in ordered():
         if low not in known or high not in known:
             continue
         a, b = known[low], known[high]
-        if a.value < b.value:
+        if _in_order(known, (low, high)):
             continue
         fix = f"Correct one of {a.source_key} and {b.source_key}."
         if (low, high) in _PULSES:
@@ -108,6 +107,41 @@ def _check_contradictions(reader: "Reader", record: Record) -> None:
         reader.say(table, found.key, found.message, found.fix, "warning", found.line)
 
 
+def _in_order(known: dict[str, Measurement], pair: tuple[str, str]) -> bool:
+    return known[pair[0]].value < known[pair[1]].value
+
+
+def _check_relations(reader: "Reader", known: dict[str, Measurement]) -> None:
+    """A kind beside all that it follows from, by the catalogue's relations.
+
+    What it follows from was mostly measured with it and is wrong with it, so its error
+    counts no more than the kind's own: the two volumes of an ejection fraction.
+    """
+    values = {kind: m.value for kind, m in known.items()}
+    sds = {kind: m.sd for kind, m in known.items()}
+    swapped = {k for k in ordered() if set(k) <= set(known) and not _in_order(known, k)}
+    for kind in sorted(set(known) - _OWN_RULE):
+        relation, told = KINDS[kind].relation, expected(kind, values, sds)
+        if relation is None or told is None:
+            continue
+        if any(set(pair) <= set(relation.of) for pair in swapped):
+            continue  # numbers in the wrong order have their own message
+        value, sd = told
+        m, off = known[kind], abs(known[kind].value - value)
+        if off <= _TOO_FAR * hypot(m.sd, min(sd, m.sd)):
+            continue
+        others = " and ".join(
+            f"{one} {values[one]:g} {known[one].unit}" for one in relation.of
+        )
+        reader.say(
+            "measurements",
+            m.source_key,
+            f"{kind} is {m.value:g} {m.unit}, but {others} give {value:.3g} {m.unit}",
+            "Correct one if it is a typing mistake.",
+            "warning",
+        )
+
+
 def _check_enough(reader: "Reader", record: Record, known, typed: bool) -> None:
     pressures = {"systolic_pressure", "mean_pressure"} & set(known)
     waves = {w.signal for w in record.waveforms} & {"arterial_pressure", "lv_pressure"}
@@ -125,38 +159,46 @@ def _check_enough(reader: "Reader", record: Record, known, typed: bool) -> None:
 
 def _with_roles(reader: "Reader", record: Record) -> Record:
     kinds = {m.kind for m in record.measurements}
-    free = kinds - {m.kind for m in record.measurements if m.role == "check"}
-    derived = _derived(free)
+    read: dict[str, str] = {}
     waves = []
     for wave in record.waveforms:
-        numbers = kinds.intersection(SIGNALS[wave.signal][3])
+        numbers = kinds.intersection(read_off(wave.signal))
         typed = f"line {wave.line}" in reader.typed_roles
         if not typed and numbers:
             wave = replace(wave, role="check")
         if typed and wave.role == "likelihood":
             why = f"read off the {wave.signal} waveform, which is fitted"
-            derived.update(dict.fromkeys(numbers, why))
+            read.update(dict.fromkeys(numbers - reader.typed_roles, why))
         waves.append(wave)
+    free = {m.kind for m in record.measurements if m.role != "check"}
+    said_by_others = _derived(free - set(read), first=free & reader.typed_roles)
     measurements = [
-        replace(m, role="check", why=derived[m.kind])
-        if m.kind in derived and m.kind not in reader.typed_roles
-        else m
-        for m in record.measurements
+        _with_role(reader, m, said_by_others | read) for m in record.measurements
     ]
     return replace(record, measurements=tuple(measurements), waveforms=tuple(waves))
 
 
-def _derived(kinds: set[str]) -> dict[str, str]:
-    """Kinds that follow from other ones, with the reason."""
-    derived: dict[str, str] = {}
-    flows = [kind for kind in _FLOWS if kind in kinds]
-    for kind in flows[1:]:
-        derived[kind] = f"follows from {flows[0]} at the heart rate"
-    if {"lv_end_diastolic_volume", "lv_end_systolic_volume"} <= kinds:
-        derived["lv_ejection_fraction"] = "follows from the two volumes"
-    if "aortic_valve_mean_gradient" in kinds:
-        derived["aortic_valve_peak_gradient"] = "the same jet as the mean gradient"
-    if {"aortic_valve_mean_gradient", "aortic_valve_peak_gradient"} & kinds:
-        derived["aortic_valve_area"] = "follows from the gradient and the flow"
-    derived["systemic_resistance"] = "follows from pressures and output"
-    return derived
+def _with_role(
+    reader: "Reader", measurement: Measurement, derived: dict[str, str]
+) -> Measurement:
+    kind, why = measurement.kind, derived.get(measurement.kind)
+    if why is None or measurement.role == "check":
+        return measurement
+    if kind in reader.typed_roles:
+        reader.say(
+            "measurements",
+            f"{kind}_role",
+            f"{kind} cannot be fitted: {why}",
+            'It is compared only; leave the line out, or give the others role "check".',
+            "warning",
+        )
+    return replace(measurement, role="check", why=why)
+
+
+def _derived(kinds: set[str], first: set[str]) -> dict[str, str]:
+    """Kinds that follow from other ones, with the reason; ``first`` are kept before."""
+    found = {k: why for k in kinds if (why := only_checks(k))}
+    given = [(kind, "") for kind in sorted(kinds - set(found))]
+    for (kind, _), others in implied(given, first).items():
+        found[kind] = reason(kind, others)
+    return found

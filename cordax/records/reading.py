@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from calibration.observations.kinds import KINDS, UNITS, Kind
+from calibration.observations.kinds import KINDS, UNITS, Kind, Quantity
 from cordax import vocabulary
 from cordax.records import checks as record_checks
 from cordax.records.keys import (
-    ALIASES,
     PATIENT,
     convert,
     default_suffix,
     likely_unit,
+    meant,
     split_key,
 )
 from cordax.records.reader import Reader
@@ -26,7 +26,6 @@ from cordax.vocabulary import nearest_keys
 _TABLES = ("patient", "measurements", "waveform")
 _WORDS = ("id", "sex", "condition", "source", "note")
 _ADULT = PATIENT["age"].low  # years; named states and priors are of adults
-_ARTERIAL = ("systolic_pressure", "diastolic_pressure", "mean_pressure")
 
 
 def build(
@@ -207,7 +206,7 @@ def _measurements(reader: Reader, table: dict[str, Any]) -> dict[str, Measuremen
 
 def _measurement(reader, kind, key, value, spread, words, site) -> Measurement:
     about = KINDS[kind]
-    arterial = kind in _ARTERIAL
+    arterial = about.arterial
     method = words["method"].get(kind, "")
     if arterial:
         site = site or "cuff"
@@ -244,7 +243,7 @@ def _is_number(reader: Reader, table: str, key: str, value: Any) -> bool:
     return True
 
 
-def _number(reader, table, key, value, kind: Kind, suffix: str) -> float | None:
+def _number(reader, table, key, value, kind: Quantity, suffix: str) -> float | None:
     if not _is_number(reader, table, key, value):
         return None
     number = convert(float(value), suffix, kind.unit)
@@ -294,7 +293,7 @@ def _unknown(reader: Reader, table: str, key: str, known, kinds) -> None:
     stem = key
     for suffix in sorted({s for u in UNITS.values() for s in u}, key=len, reverse=True):
         stem = stem.removesuffix(f"_{suffix}") if stem == key else stem
-    kind = ALIASES.get(stem.lower(), stem.removesuffix("_sd"))
+    kind = meant(stem) or stem.removesuffix("_sd")
     begun = [name for name in kinds if key.startswith(f"{name}_")]
     if kind not in kinds and begun:  # age_months, wedge_pressure_torr
         kind = max(begun, key=len)

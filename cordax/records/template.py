@@ -68,33 +68,6 @@ _WAVEFORM = """
 # role = "likelihood" # or "check"
 """
 
-_EXAMPLE = {
-    "heart_rate": 70,
-    "systolic_pressure": 120,
-    "diastolic_pressure": 75,
-    "mean_pressure": 90,
-    "central_venous_pressure": 5,
-    "pulmonary_systolic_pressure": 24,
-    "pulmonary_diastolic_pressure": 10,
-    "pulmonary_mean_pressure": 15,
-    "wedge_pressure": 9,
-    "cardiac_output": 5.0,
-    "cardiac_index": 2.7,
-    "stroke_volume": 72,
-    "stroke_volume_index": 38,
-    "lv_end_diastolic_volume": 140,
-    "lv_end_systolic_volume": 60,
-    "lv_ejection_fraction": 57,
-    "rv_end_diastolic_volume": 160,
-    "rv_ejection_fraction": 55,
-    "la_maximum_volume": 60,
-    "lv_end_diastolic_pressure": 10,
-    "lv_dpdt_max": 1500,
-    "aortic_valve_mean_gradient": 3,
-    "aortic_valve_peak_gradient": 6,
-    "aortic_valve_area": 3.0,
-    "systemic_resistance": 17,
-}
 _USED = ("heart_rate", "systolic_pressure", "diastolic_pressure")
 
 
@@ -113,7 +86,7 @@ def template(name: str = "patient.toml") -> str:
         spread = f"{100 * about.sd:g} %" if about.relative else f"{about.sd:g}"
         mark = "" if kind in _USED else "# "
         rows.append(
-            f"{mark}{kind}_{suffix} = {_EXAMPLE[kind]} "
+            f"{mark}{kind}_{suffix} = {about.example:g} "
             f"# {about.meaning}; {about.low:g} to {about.high:g}, sd {spread}"
         )
     return (

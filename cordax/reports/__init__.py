@@ -6,19 +6,25 @@ from cordax.faces import lazily
 
 if TYPE_CHECKING:
     from cordax.reports.csv_tables import KIND, write_csv
-    from cordax.reports.data import (
-        Diagnostic,
-        IndexRow,
-        LoopPanel,
-        MovedRow,
-        ObservationRow,
-        ParameterRow,
-        ReportData,
-        WaveformPanel,
-        WhatIfTable,
+    from cordax.reports.data import MovedRow, ReportData
+    from cordax.reports.from_twin import (
+        diagnostics_of,
+        moved_in_words,
+        observation_rows,
+        report_data,
+        summary,
     )
-    from cordax.reports.from_twin import moved_in_words, report_data, summary
-    from cordax.reports.html import escape, number, signed, spread, table, unit, words
+    from cordax.reports.healthy_ranges import published
+    from cordax.reports.html import (
+        escape,
+        named,
+        number,
+        signed,
+        spread,
+        table,
+        unit,
+        words,
+    )
     from cordax.reports.page import (
         INTENDED_USE,
         REPORT,
@@ -27,25 +33,24 @@ if TYPE_CHECKING:
         render,
         write,
     )
+    from cordax.reports.sections import identifiability
 
 __all__ = [
-    "Diagnostic",
     "INTENDED_USE",
-    "IndexRow",
     "KIND",
-    "LoopPanel",
     "MovedRow",
-    "ObservationRow",
-    "ParameterRow",
     "REPORT",
     "ReportData",
     "Section",
-    "WaveformPanel",
-    "WhatIfTable",
+    "diagnostics_of",
     "escape",
+    "identifiability",
     "is_report",
     "moved_in_words",
+    "named",
     "number",
+    "observation_rows",
+    "published",
     "render",
     "report_data",
     "signed",

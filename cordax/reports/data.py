@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calibration.observations.kinds import cards
 from calibration.sampling.interval import Interval
 from cordax.twins.learned_range import InputRow
 from cordax.twins.what_if import ChangeRow
@@ -140,16 +141,7 @@ class ReportData:
     warnings: tuple[str, ...] = ()
     source: str = ""
     command: str = ""
-    headline: tuple[str, ...] = field(
-        default=(
-            "mean_pressure",
-            "cardiac_output",
-            "stroke_volume",
-            "lv_ejection_fraction",
-            "lv_end_diastolic_volume",
-            "central_venous_pressure",
-        )
-    )
+    headline: tuple[str, ...] = field(default_factory=cards)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from html import escape as _escape
 
+from calibration.observations.kinds import title
+
 #: Capitals that a plain reading of a dotted or underscored name would lose.
 _CAPITALS = {
     "lv": "LV",
@@ -39,7 +41,13 @@ def escape(text: object) -> str:
 
 
 def words(name: str) -> str:
-    """`lv_end_diastolic_volume` -> "LV end-diastolic volume"."""
+    """`lv_end_diastolic_volume` -> "LV end-diastolic volume".
+
+    What can be measured has its words in the catalogue; the rest is spelled by rule.
+    """
+    known = title(name)
+    if known:
+        return known
     parts = name.replace(".", ", ").replace("_", " ").split(" ")
     text = " ".join(_CAPITALS.get(part, part) for part in parts)
     for plain, joined in _JOINED.items():

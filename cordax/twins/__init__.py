@@ -6,7 +6,7 @@ from cordax.faces import lazily
 
 if TYPE_CHECKING:
     from cordax.twins.calibrate import fitted
-    from cordax.twins.features import difference
+    from cordax.twins.features import SENSED, WAVE, difference
     from cordax.twins.learned_range import InputRow, flag, input_rows
     from cordax.twins.prepare import Start, start
     from cordax.twins.store import KIND, MIGRATIONS, SCHEMA, StoreError, load, save
@@ -20,9 +20,11 @@ __all__ = [
     "KIND",
     "MIGRATIONS",
     "SCHEMA",
+    "SENSED",
     "Start",
     "StoreError",
     "Twin",
+    "WAVE",
     "WhatIf",
     "difference",
     "fitted",

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 
 import calibration
 from calibration.observations.independence import Observations
-from calibration.observations.kinds import ARTERIAL
+from calibration.observations.kinds import KINDS
 from calibration.observations.numbers import Observation
+from calibration.observations.relations import KNOWN
 from calibration.observations.waveforms import Waveform
 from calibration.parameters.patient_priors import (
     _ANAESTHESIA,
@@ -172,12 +173,14 @@ def _freed_by_waves(record: Record, model: Any, experiment: Experiment) -> list[
 def _observations(record: Record, area: float, said: list[str]) -> Observations:
     found: list[Observation | Waveform] = []
     for m in record.measurements:
-        if m.kind in ("heart_rate", "aortic_valve_area"):
+        if KINDS[m.kind].index is None:
+            if m.kind not in KNOWN:
+                said.append(f"{m.kind} is not compared: {KINDS[m.kind].without_index}.")
             continue
         found.append(
             Observation(
                 m.kind, m.value, m.sd, m.unit,
-                m.site if m.kind in ARTERIAL else "", role=m.role,
+                m.site, role=m.role,
             )
         )  # fmt: skip
         if not m.given_sd:

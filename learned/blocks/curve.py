@@ -7,6 +7,8 @@ that w bends smoothly, rises, and maps 0 ... 1 onto itself. Slopes that are posi
 functions of weights: Wehenkel & Louppe 2019, arXiv 1908.05164.
 """
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -29,6 +31,8 @@ class MonotoneMap(eqx.Module):
     ``convex`` the slope never falls; only weights above 0 then act, the first not at
     all, and a trained map is brought back by ``projected`` after each step.
     """
+
+    stored_as: ClassVar[str] = "MonotoneMap"
 
     weights: Float[Array, " n_knot"]
     convex: bool = eqx.field(static=True, default=False)

@@ -7,6 +7,8 @@ slope 0 there. It costs no division and no exponential, which decides what a bat
 patients costs. The last layer is zero at birth, so that out is exactly 0.
 """
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -27,6 +29,8 @@ class Network(eqx.Module):
 
     ``weights`` and ``biases`` by layer; ``scale`` (n_out,) in the outputs' own unit.
     """
+
+    stored_as: ClassVar[str] = "Network"
 
     weights: tuple[Float[Array, "_ _"], ...]
     biases: tuple[Float[Array, " _"], ...]

@@ -4,6 +4,8 @@ Every learned part states the box of its training inputs. Inside it answers, bey
 the mechanistic model does; between the two lies a margin in which the part fades.
 """
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +19,8 @@ class Range(eqx.Module):
 
     Raises ``ValueError`` where a bound is not finite or nothing lies between two.
     """
+
+    stored_as: ClassVar[str] = "Range"
 
     names: tuple[str, ...] = eqx.field(static=True)
     units: tuple[str, ...] = eqx.field(static=True)

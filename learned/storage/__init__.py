@@ -7,14 +7,14 @@ from learned.storage.file import (
     read_arrays,
     write_arrays,
 )
-from learned.storage.hybrid import Instead, Learned, kind, load, save
-from learned.storage.trees import TreeError, flatten, rebuild
+from learned.storage.hybrid import Learned, Substitution, kind, load, save
+from learned.storage.trees import TreeError, flatten, rebuild, stored_classes
 
 __all__ = [
-    "Instead",
     "Learned",
     "LearnedError",
     "MIGRATIONS",
+    "Substitution",
     "TreeError",
     "digest",
     "flatten",
@@ -23,5 +23,6 @@ __all__ = [
     "read_arrays",
     "rebuild",
     "save",
+    "stored_classes",
     "write_arrays",
 ]

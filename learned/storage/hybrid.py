@@ -8,7 +8,7 @@ learned for.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -25,11 +25,22 @@ from learned.storage.file import (
     read_arrays,
     write_arrays,
 )
-from learned.storage.trees import TreeError, flatten, rebuild
-from learned.terms.residual import NeuralResidual, look_up
+from learned.storage.trees import TreeError, flatten, kind_of, rebuild, stored_classes
+from learned.terms.residual import look_up
 from physio.compose import AbstractAugmented, augment
 from physio.files import versions
 from physio.parameters import get, parameters, replace
+
+#: Where the classes stand that a learned part may be made of.
+_ROOMS = (
+    "learned.blocks",
+    "learned.terms",
+    "learned.surrogates",
+    "learned.storage.hybrid",
+    "physio.hemodynamics.control",
+    "physio.hemodynamics.elements",
+    "physio.hemodynamics.exchange",
+)
 
 #: Units of what a circulation or a cell observes, by the first word of its name.
 UNITS = {
@@ -42,8 +53,10 @@ UNITS = {
 }
 
 
-class Instead(eqx.Module):
+class Substitution(eqx.Module):
     """``into`` of a closure: it stands where the law of this name stands."""
+
+    stored_as: ClassVar[str] = "Instead"
 
     name: str = eqx.field(static=True)
 
@@ -85,7 +98,7 @@ class Learned(eqx.Module):
                 "beside a model."
             )
         self.require(model)
-        if isinstance(self.into, Instead):
+        if isinstance(self.into, Substitution):
             return self.into.put(model, self.part)
         return augment(model, self.part, self.into)
 
@@ -97,7 +110,7 @@ class Learned(eqx.Module):
                 f"This part was learned for a {self.system}; this is a {kind}. Train "
                 "one for it: cordax learn residual COHORT -o FILE"
             )
-        if isinstance(self.into, Instead):
+        if isinstance(self.into, Substitution):
             _require_law(model, self.into.name)
             return
         for name, unit in zip(self.range.names, self.range.units, strict=True):
@@ -169,7 +182,7 @@ def save(path: str | Path, learned: Learned) -> None:
         "format": FORMAT,
         "schema": SCHEMA,
         "system": learned.system,
-        "kind": type(learned.part).__name__,
+        "kind": kind_of(type(learned.part)),
         "range": {} if ranges is None else _told(ranges),
         "architecture": {k: list(v.shape) for k, v in arrays.items()},
         "data_sha256": learned.data_sha256,
@@ -235,28 +248,5 @@ def load(path: str | Path, classes: Mapping[str, type] | None = None) -> Learned
 
 
 def _classes() -> dict[str, type]:
-    """What a learned part may be made of, and the laws that closures stand about."""
-    from learned.blocks import curve, network
-    from learned.surrogates import gaussian_process as surrogate_process
-    from learned.surrogates import outputs as surrogate_outputs
-    from learned.surrogates import surrogate
-    from learned.surrogates.polynomial import Polynomial
-    from learned.terms import closure, discrepancy
-    from learned.terms import ion_channel as gate
-    from physio.hemodynamics.control import baroreflex
-    from physio.hemodynamics.elements import elastance_laws, vessels
-    from physio.hemodynamics.exchange import Exchange
-
-    known = [Range, NeuralResidual, network.Network, Exchange, Instead]
-    known += [closure.LearnedVessel, closure.LearnedReflex, closure.LearnedActivation]
-    known += [curve.MonotoneMap, discrepancy.Discrepancy, discrepancy.Sizes]
-    known += [gate.LearnedGate, gate.LearnedCurrent]
-    known += [surrogate.Surrogate, surrogate_outputs.Outputs, surrogate_outputs.Wave]
-    known += [surrogate_process.Processes, surrogate_process.Kernel, Polynomial]
-    known += [vessels.ElasticVessel, vessels.Vein, baroreflex.Baroreflex]
-    known += [
-        law
-        for law in vars(elastance_laws).values()
-        if isinstance(law, type) and issubclass(law, eqx.Module)
-    ]
-    return {kind.__name__: kind for kind in known}
+    """What a learned part may be made of, by the kind that each class names."""
+    return stored_classes(_ROOMS)

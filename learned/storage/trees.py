@@ -1,12 +1,20 @@
 """A module of ours as JSON and arrays, and back: nothing is pickled.
 
 What a learned part is made of (modules, tuples, dicts, text, numbers, arrays) is
-written as a tree; only classes that the reader lists can come back from it.
+written as a tree. A class that may stand in it names its kind where it is defined,
+
+    stored_as: ClassVar[str] = "NeuralResidual"
+
+which stays as it is when the class moves or gets another name; only classes with a kind
+can come back.
 """
 
 import dataclasses
+import importlib
 import math
-from collections.abc import Mapping
+import pkgutil
+from collections.abc import Iterable, Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 import equinox as eqx
@@ -14,20 +22,64 @@ import jax.numpy as jnp
 import numpy as np
 
 _KINDS = "biuf"
+_OURS = ("physio", "learned", "calibration", "cordax")
 
 
 class TreeError(ValueError):
     """A tree that cannot be written or read."""
 
 
+def kind_of(module: type) -> str:
+    """What a class is called in a file: its ``stored_as``; of a class of your own its
+    name. ``TreeError`` for one of ours without: it could not be read back."""
+    kind = vars(module).get("stored_as")
+    if kind is not None:
+        return kind
+    if module.__module__.split(".")[0] in _OURS:
+        raise TreeError(
+            f"a {module.__name__} cannot be stored: it names no kind. Add to it: "
+            f'stored_as: ClassVar[str] = "{module.__name__}"'
+        )
+    return module.__name__
+
+
+def _modules(rooms: Iterable[str]) -> Iterator[ModuleType]:
+    """Modules by name; of a package those that stand in it."""
+    for room in rooms:
+        module = importlib.import_module(room)
+        yield module
+        for found in pkgutil.iter_modules(getattr(module, "__path__", ())):
+            yield importlib.import_module(f"{room}.{found.name}")
+
+
+def stored_classes(rooms: Iterable[str]) -> dict[str, type]:
+    """Kind -> class, of every class of these modules and packages that has one."""
+    found: dict[str, type] = {}
+    for module in _modules(rooms):
+        for value in vars(module).values():
+            if not isinstance(value, type) or value.__module__ != module.__name__:
+                continue
+            kind = vars(value).get("stored_as")
+            if kind is None:
+                continue
+            if kind in found:
+                raise ValueError(f"{found[kind]} and {value} are both stored as {kind}")
+            found[kind] = value
+    return found
+
+
 def flatten(value: Any, arrays: dict[str, np.ndarray], where: str = "tree") -> Any:
     """The JSON side of a value; its arrays are put into ``arrays`` by place."""
     if isinstance(value, eqx.Module):
+        try:
+            kind = kind_of(type(value))
+        except TreeError as error:
+            raise TreeError(f"{where}: {error}") from None
         fields = {
             f.name: flatten(getattr(value, f.name), arrays, f"{where}.{f.name}")
             for f in dataclasses.fields(value)
         }
-        return {"module": type(value).__name__, "fields": fields}
+        return {"module": kind, "fields": fields}
     if isinstance(value, dict):
         return {
             "dict": {k: flatten(v, arrays, f"{where}.{k}") for k, v in value.items()}

@@ -14,7 +14,7 @@ minimise -log marginal likelihood + penalty (L-BFGS; Rasmussen & Williams 2006, 
 """
 
 import contextlib
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -37,6 +37,8 @@ class Kernel(eqx.Module):
 
     ``relevance`` (n_in,) is log s; the rest are log a, b, c, e and the noise variance.
     """
+
+    stored_as: ClassVar[str] = "Kernel"
 
     relevance: Float[Array, " n_in"]
     local: Float[Array, ""]
@@ -77,6 +79,8 @@ class Processes(eqx.Module):
     ``kernels`` has the outputs on the first axis of every leaf, as ``weights`` =
     K^-1 y and ``precision`` = K^-1, K being the covariance of the rows with noise.
     """
+
+    stored_as: ClassVar[str] = "Processes"
 
     x: Float[Array, "n n_in"]
     kernels: Kernel

@@ -6,6 +6,8 @@ An index of one sign is told by its logarithm where that is the more likely to b
 in the inputs (Box & Cox 1964, 10.1111/j.2517-6161.1964.tb00553.x).
 """
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +18,8 @@ LEFT_OUT = 1e-5  # share of a waveform's variance that its modes may leave out
 
 class Wave(eqx.Module):
     """mean (n_t,) + amplitudes @ modes (n_mode, n_t); ``left_out`` is an sd (n_t,)."""
+
+    stored_as: ClassVar[str] = "Wave"
 
     mean: Float[Array, " n_t"]
     modes: Float[Array, "n_mode n_t"]
@@ -72,6 +76,8 @@ class Outputs(eqx.Module):
 
     ``sign`` is that of an index told by its logarithm, 0 of one told as it is.
     """
+
+    stored_as: ClassVar[str] = "Outputs"
 
     indices: tuple[str, ...] = eqx.field(static=True)
     sign: Float[Array, " n_index"]

@@ -13,6 +13,7 @@ for degree 4 in 8 inputs). Error bars are those of Bayesian linear regression,
 """
 
 import math
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -51,6 +52,8 @@ class Polynomial(eqx.Module):
 
     ``root`` turns terms into those whose squares sum to h(x); ``variance`` is σ².
     """
+
+    stored_as: ClassVar[str] = "Polynomial"
 
     coefficients: Float[Array, "n_term n_out"]
     root: Float[Array, "n_term n_term"]

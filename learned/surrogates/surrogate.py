@@ -14,7 +14,7 @@ are compared at points between the runs, which neither has seen.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -63,6 +63,8 @@ class Surrogate(eqx.Module):
     ``factors[name]`` (n_level, ...) multiplies the regression's own sd so that the
     share ``LEVELS`` of errors lies within; ``runs`` and ``failed`` count the training.
     """
+
+    stored_as: ClassVar[str] = "Surrogate"
 
     range: Range
     logged: tuple[bool, ...] = eqx.field(static=True)

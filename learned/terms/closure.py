@@ -10,7 +10,7 @@ published law applies. What is learned is monotone for every value of its weight
 # An abstract field may be a property of a subclass, and a field of a subclass has its
 # place there: the type checker knows neither.
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -53,6 +53,8 @@ class LearnedVessel(AbstractCompartment):
     w maps it onto itself, so that outside the published law answers. Pressure is a
     function of volume alone: the vessel stores work and makes none.
     """
+
+    stored_as: ClassVar[str] = "LearnedVessel"
 
     base: AbstractCompartment = eqx.field(metadata=TRANSPARENT)
     curve: MonotoneMap
@@ -144,6 +146,8 @@ class LearnedReflex(eqx.Module):
     a reflex that let go would push pressure further out.
     """
 
+    stored_as: ClassVar[str] = "LearnedReflex"
+
     base: Any = eqx.field(metadata=TRANSPARENT)
     log_share: Float[Array, "5"]
     weights: Float[Array, "5 n_knot"]
@@ -207,6 +211,8 @@ class LearnedActivation(AbstractActivation):
     e(s) = psi(base(s)): onset, peak and end stay, so do the corners. ``range`` holds
     the heart rate (1/min); outside psi fades to the identity, the published law.
     """
+
+    stored_as: ClassVar[str] = "LearnedActivation"
 
     base: AbstractActivation = eqx.field(metadata=TRANSPARENT)
     curve: MonotoneMap

@@ -16,7 +16,7 @@ is kept. Outside of the cohort's range the mean fades to 0 and the sd to the pri
 """
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -52,6 +52,8 @@ class Sizes(eqx.Module):
     the observable, lengths in half widths of the inputs' range.
     """
 
+    stored_as: ClassVar[str] = "Sizes"
+
     population_sd: Float[Array, ""] = eqx.field(converter=jnp.asarray)
     population_lengths: Float[Array, " n_in"] = eqx.field(converter=jnp.asarray)
     offset_sd: Float[Array, ""] = eqx.field(converter=jnp.asarray)
@@ -67,6 +69,8 @@ class Sizes(eqx.Module):
 
 class Discrepancy(eqx.Module):
     """A learned discrepancy: what is known of every patient, and how to learn one."""
+
+    stored_as: ClassVar[str] = "Discrepancy"
 
     kind: Kind = eqx.field(static=True)
     range: Range

@@ -18,7 +18,7 @@ and parameters work on the sum as on the cell.
 import dataclasses
 from functools import cache
 from types import new_class
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -49,6 +49,8 @@ class LearnedGate(eqx.Module):
     as V rises); log(tau / ms) is the Chebyshev series ``log_tau`` over the one input of
     ``range``, the voltage (mV), and constant outside.
     """
+
+    stored_as: ClassVar[str] = "LearnedGate"
 
     name: str = eqx.field(static=True)
     half: Float[Array, ""]
@@ -185,6 +187,8 @@ class LearnedCurrent(AbstractCorrection):
     ``conductance`` gives g (mS/uF) from named quantities of the cell, ``reversal`` is
     E (mV). Its ions are not booked: concentrations follow the base's currents alone.
     """
+
+    stored_as: ClassVar[str] = "LearnedCurrent"
 
     conductance: NeuralResidual
     reversal: Float[Array, ""]

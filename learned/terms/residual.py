@@ -9,7 +9,7 @@ gives flows between compartments (``physio.hemodynamics.exchange``), in a cell a
 membrane current.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -71,6 +71,8 @@ class NeuralResidual(AbstractCorrection):
     ``range`` names the inputs (see :func:`look_up`) and their units; ``outputs`` and
     ``units`` say what is returned, (n_out,) or for a tissue (n_out, n_node).
     """
+
+    stored_as: ClassVar[str] = "NeuralResidual"
 
     network: Network
     range: Range

@@ -5,6 +5,7 @@ the implied one included, so every column of the from/to matrix sums to zero.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -19,6 +20,8 @@ class Exchange(eqx.Module):
     ``matrix`` (n_compartment, n_flow) says what a flow takes (-1) and brings (+1);
     the ``implied`` compartment's row counts, though its volume is not a state.
     """
+
+    stored_as: ClassVar[str] = "Exchange"
 
     compartments: tuple[str, ...] = eqx.field(static=True)
     matrix: tuple[tuple[float, ...], ...] = eqx.field(static=True)

@@ -11,8 +11,9 @@ from cordax.faces import lazily
 
 if TYPE_CHECKING:
     from cordax.records.consistency.compare import facts
+    from cordax.records.consistency.flows import FLOWS
     from cordax.records.consistency.rules import RULES, contradictions
 
-__all__ = ["RULES", "contradictions", "facts"]
+__all__ = ["FLOWS", "RULES", "contradictions", "facts"]
 
 __getattr__, __dir__ = lazily(__name__)

@@ -19,42 +19,13 @@ from cordax.records.waveforms.units import require_likely, unit_of
 if TYPE_CHECKING:
     from cordax.records.reader import Reader
 
-#: signal -> unit, possible range, default sd of one point, numbers taken from it
-SIGNALS: dict[str, tuple[str, tuple[float, float], float, tuple[str, ...]]] = {
-    "arterial_pressure": (
-        "mmHg",
-        (10.0, 320.0),
-        3.0,
-        ("systolic_pressure", "diastolic_pressure", "mean_pressure"),
-    ),
-    "central_venous_pressure": (
-        "mmHg",
-        (-30.0, 60.0),
-        1.5,
-        ("central_venous_pressure",),
-    ),
-    "pulmonary_artery_pressure": (
-        "mmHg",
-        (-5.0, 160.0),
-        2.0,
-        (
-            "pulmonary_systolic_pressure",
-            "pulmonary_diastolic_pressure",
-            "pulmonary_mean_pressure",
-        ),
-    ),
-    "lv_pressure": (
-        "mmHg",
-        (-30.0, 350.0),
-        4.0,
-        ("lv_end_diastolic_pressure", "lv_dpdt_max"),
-    ),
-    "lv_volume": (
-        "mL",
-        (3.0, 650.0),
-        8.0,
-        ("lv_end_diastolic_volume", "lv_end_systolic_volume", "lv_ejection_fraction"),
-    ),
+#: signal -> unit, possible range, default sd of one point
+SIGNALS: dict[str, tuple[str, tuple[float, float], float]] = {
+    "arterial_pressure": ("mmHg", (10.0, 320.0), 3.0),
+    "central_venous_pressure": ("mmHg", (-30.0, 60.0), 1.5),
+    "pulmonary_artery_pressure": ("mmHg", (-5.0, 160.0), 2.0),
+    "lv_pressure": ("mmHg", (-30.0, 350.0), 4.0),
+    "lv_volume": ("mL", (3.0, 650.0), 8.0),
 }
 _REQUIRED = ("file", "column", "signal")
 _KEYS = (

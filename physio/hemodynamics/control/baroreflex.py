@@ -6,7 +6,7 @@ pressure at which the reflex is at rest. One gain scales every effect: 1 is Ursi
 a loop gain -dMAP_without / dMAP_with - 1 of about 3.5; near 0 under anaesthesia.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -32,6 +32,8 @@ class Effects(NamedTuple):
 
 class Baroreflex(eqx.Module):
     """Heart rate, resistance, contractility and venous tone against mean pressure."""
+
+    stored_as: ClassVar[str] = "Baroreflex"
 
     gain: Array = param(
         0.6, unit="1", source=_URSINO + "; awake prior", doc="scale of every effect"

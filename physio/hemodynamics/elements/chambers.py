@@ -5,7 +5,7 @@ cycle, never t; both come from the rhythm.
 """
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -60,6 +60,8 @@ class TwoCosine(AbstractActivation):
     1); the square root of the cycle is Bazett's.
     """
 
+    stored_as: ClassVar[str] = "TwoCosine"
+
     follows: str = eqx.field(static=True)
     contraction: Array = param(
         0.32, unit="s", source=_FIT, doc="duration of contraction at a cycle of 1 s"
@@ -103,6 +105,8 @@ class DoubleHill(AbstractActivation):
     Mynard 2012, 10.1002/cnm.1466, table 2.
     """
 
+    stored_as: ClassVar[str] = "DoubleHill"
+
     follows: str = eqx.field(static=True)
     rise_time: Array = param(
         0.269, unit="1", source="Mynard 2012, 10.1002/cnm.1466, table 2",
@@ -145,6 +149,8 @@ class ElastanceChamber(AbstractCompartment):
     Suga & Sagawa 1974, 10.1161/01.RES.35.1.117; in this form Regazzoni 2022.
     """
 
+    stored_as: ClassVar[str] = "ElastanceChamber"
+
     activation: str = eqx.field(static=True)
     active_elastance: Array = param(
         2.75, unit="mmHg/mL", source=_REGAZZONI, doc="elastance gained in contraction"
@@ -176,6 +182,8 @@ class StiffeningChamber(AbstractCompartment):
     p = EA e (V - V0) + (1 - e) P (exp(k (V - V0)) - 1). Beyar & Sideman 1984; the
     filling curve of Klotz 2006, 10.1152/ajpheart.01240.2005 is near-exponential.
     """
+
+    stored_as: ClassVar[str] = "StiffeningChamber"
 
     activation: str = eqx.field(static=True)
     active_elastance: Array = param(

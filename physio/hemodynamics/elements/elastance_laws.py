@@ -4,6 +4,8 @@ Laws of the solver svZeroDSolver (src/model/ClosedLoopHeartPulmonary.cpp and
 ChamberElastanceInductor.cpp at commit c7b0ca09), written here from its equations.
 """
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -49,6 +51,8 @@ class FourierSeries(AbstractActivation):
     has no ``passive_elastance`` of its own.
     """
 
+    stored_as: ClassVar[str] = "FourierSeries"
+
     follows: str = eqx.field(static=True)
     cosine: Array = param(
         _COSINE, unit="1", source=_TRAN, doc="a_k, from the mean on", per_node=True
@@ -79,6 +83,8 @@ class ShiftingChamber(AbstractCompartment):
     the peak of contraction at Vs. Kerckhoffs 2007, 10.1007/s10439-006-9212-7,
     eqs. 1 and 2.
     """
+
+    stored_as: ClassVar[str] = "ShiftingChamber"
 
     activation: str = eqx.field(static=True)
     active_elastance: Array = param(

@@ -5,6 +5,8 @@ the compartment that is ``implied``: blood leaves it through a given flow and co
 back to it, at its own pressure, from every outlet.
 """
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
@@ -29,6 +31,8 @@ class Waveform(AbstractActivation):
     The last sample stands at the cycle's end; the wave stretches with the cycle, so
     that it stays periodic at any rate.
     """
+
+    stored_as: ClassVar[str] = "Waveform"
 
     follows: str = eqx.field(static=True)
     samples: Array = param(

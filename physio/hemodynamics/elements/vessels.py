@@ -1,6 +1,6 @@
 """Vessels: what holds blood, and what it flows through with resistance and inertia."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -26,6 +26,8 @@ _COLUMN: dict[str, Any] = dict(
 class ElasticVessel(AbstractCompartment):
     """A vessel of constant compliance: p = (V - V0) / C, plus a share of a chamber's
     pressure for vessels in the heart's wall (Krams 1989: intramyocardial pump)."""
+
+    stored_as: ClassVar[str] = "ElasticVessel"
 
     compliance: Array = param(
         1.6, unit="mL/mmHg", source=_FIT, doc="volume gained per pressure"
@@ -54,6 +56,8 @@ class Vein(AbstractCompartment):
     p = P (exp((V - V0) / (C P)) - 1): compliance C at zero pressure, halved at p = P.
     An exponential wall law as Fung's, 1967, 10.1152/ajplegacy.1967.213.6.1532.
     """
+
+    stored_as: ClassVar[str] = "Vein"
 
     compliance: Array = param(
         90.0, unit="mL/mmHg", source=_FIT, doc="compliance at zero pressure"

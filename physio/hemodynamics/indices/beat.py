@@ -41,6 +41,7 @@ UNITS: dict[str, str] = {
     "la_maximum_volume": "mL",
     "ra_maximum_volume": "mL",
     "stroke_volume": "mL",
+    "stroke_volume_index": "mL/m2",
     "cardiac_output": "L/min",
     "cardiac_index": "L/min/m2",
     "lv_dpdt_max": "mmHg/s",
@@ -230,9 +231,9 @@ def summarize(
     """Every index of one beat that starts with the activation of the ventricles.
 
     ``beat`` as :func:`physio.periodic.periodic_beat` returns it. ``cardiac_index``
-    only where ``body_surface_area`` (m^2) is given; the indices of what a
-    circulation does not have (a valve, coronary vessels) are left out. Output and
-    stroke volume are the net forward flow through the aortic valve.
+    and ``stroke_volume_index`` only where ``body_surface_area`` (m^2) is given; the
+    indices of what a circulation does not have (a valve, coronary vessels) are left
+    out. Output and stroke volume are the net forward flow through the aortic valve.
     """
     circulation = mechanistic(circulation)
     t, seen = beat.t, beat.observed
@@ -285,4 +286,5 @@ def summarize(
         values["coronary_flow"] = flow * S_PER_MIN
     if body_surface_area is not None:
         values["cardiac_index"] = values["cardiac_output"] / body_surface_area
+        values["stroke_volume_index"] = stroke / body_surface_area
     return values

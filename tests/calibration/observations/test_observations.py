@@ -5,7 +5,7 @@ import pytest
 
 from calibration import Observation, Waveform, default_discrepancy, independent
 from calibration.observations.independence import require_independent
-from calibration.observations.kinds import DISCREPANCY_SD
+from calibration.observations.kinds import KINDS
 
 
 def _co(**options):
@@ -19,7 +19,7 @@ def test_errors_add_in_quadrature():
 def test_every_kind_has_its_default_discrepancy_and_peripheral_sites_more():
     for kind in ("systolic_pressure", "diastolic_pressure", "mean_pressure"):
         aortic = default_discrepancy(kind, "", 100.0)
-        assert aortic == DISCREPANCY_SD[kind][0]
+        assert aortic == KINDS[kind].discrepancy.absolute
         for site in ("radial", "brachial", "femoral", "cuff"):
             assert default_discrepancy(kind, site, 100.0) > aortic
     assert float(_co().discrepancy_sd) == pytest.approx(0.1)
@@ -45,6 +45,12 @@ def test_one_measurement_counts_once():
     roles = [o.role for o in independent(both)]
     assert roles == ["likelihood", "check", "likelihood", "likelihood", "check"]
     require_independent(independent(both))
+
+
+def test_a_kind_that_no_catalogue_knows_states_its_own_discrepancy():
+    with pytest.raises(ValueError, match=r"'spleen' is not in .* discrepancy_sd"):
+        Observation("spleen", 1.0, 0.1, "mL")
+    assert Observation("spleen", 1.0, 0.1, "mL", discrepancy_sd=0.0).role
 
 
 def test_an_observation_given_twice_is_refused():

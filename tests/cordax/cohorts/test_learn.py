@@ -20,7 +20,7 @@ from cordax.twins.twin import Twin
 from learned.blocks.ranges import Range
 from learned.storage import file as learned_file
 from learned.storage import hybrid as storage
-from learned.storage.hybrid import Instead, Learned
+from learned.storage.hybrid import Learned, Substitution
 from learned.surrogates.polynomial import fit_polynomial
 from learned.surrogates.surrogate import fit_surrogate
 from learned.terms.closure import LearnedVessel
@@ -78,7 +78,7 @@ def law_by_hand():
     vessel = named_state("healthy_man").compartments["systemic_veins"]
     box = Range(("filling_pressure",), ("mmHg",), np.array([2.0]), np.array([9.0]))
     law = LearnedVessel.of(vessel, box)
-    return Learned(law, Instead("systemic_veins"), "Circulation", {})
+    return Learned(law, Substitution("systemic_veins"), "Circulation", {})
 
 
 @pytest.mark.parametrize(

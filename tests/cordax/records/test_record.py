@@ -311,7 +311,7 @@ def test_an_adult_of_18_is_read(tmp_path):
         ('arterial_pressure_site = "art line"', "error", "Type where it lies"),
         ('heart_rate_method = "TTE"', "warning", "taken as echo"),
         ('heart_rate_method = "estimated Fick"', "error", "type the sd instead"),
-        ("rv_end_systolic_volume_ml = 60", "error", "Remove it"),
+        ("rv_wall_thickness_mm = 4", "error", "Remove it"),
         ("wedge_pressure_torr = 9", "error", "wedge_pressure_mmhg"),
     ],
 )

@@ -14,7 +14,7 @@ from learned.storage import file as learned_file
 from learned.storage import hybrid as storage
 from learned.storage import trees
 from learned.storage.file import LearnedError
-from learned.storage.hybrid import Instead, Learned
+from learned.storage.hybrid import Learned, Substitution
 from learned.terms.closure import LearnedVessel
 from learned.terms.ion_channel import LearnedCurrent, LearnedGate
 from learned.terms.residual import neural_residual
@@ -204,7 +204,7 @@ def test_a_closure_comes_back_and_stands_about_the_patients_own_law(base, tmp_pa
     closure = eqx.tree_at(lambda c: c.curve.weights, closure, bent)
     storage.save(
         tmp_path / "veins.h5",
-        Learned(closure, Instead("systemic_veins"), "Circulation", {}),
+        Learned(closure, Substitution("systemic_veins"), "Circulation", {}),
     )
     again = storage.load(tmp_path / "veins.h5")
     assert eqx.tree_equal(again.part, closure)
@@ -218,7 +218,7 @@ def test_a_closure_comes_back_and_stands_about_the_patients_own_law(base, tmp_pa
     )
     assert abs(float(a - b)) > 0.1
     with pytest.raises(LearnedError, match="no law to replace"):
-        Learned(closure, Instead("spleen"), "Circulation", {}).onto(base)
+        Learned(closure, Substitution("spleen"), "Circulation", {}).onto(base)
 
 
 def test_a_current_comes_back(tmp_path):
@@ -228,6 +228,6 @@ def test_a_current_comes_back(tmp_path):
     current = LearnedCurrent.of(
         gate, np.linspace(0, 1, 9), most=0.05, reversal=-86.0, key=KEY
     )
-    into = Instead("unused")
+    into = Substitution("unused")
     storage.save(tmp_path / "i.h5", Learned(current, into, "TenTusscher2006", {}))
     assert eqx.tree_equal(storage.load(tmp_path / "i.h5").part, current)

@@ -194,7 +194,7 @@ def velocity_rows(velocity: dict[str, Any]) -> list[tuple[str, str]]:
         found.append(("Velocity wanted: fibre / sheet / normal", f"{wanted} m/s"))
     if "errors_percent" in velocity:
         errors = velocity["errors_percent"]
-        told = ", ".join(f"{number(errors[k])} % {k}" for k in sorted(errors))
+        told = ", ".join(f"{errors[k]:.1f} % {k}" for k in sorted(errors))
         found.append(("Velocity got: plane waves within", told))
     for name, (wanted, got) in velocity.get("waves_m_per_s", {}).items():
         told = f"{got:.3g} m/s where {wanted:.3g} m/s were wanted"

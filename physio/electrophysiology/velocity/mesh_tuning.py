@@ -152,9 +152,10 @@ class _Bars(Waves):
         last = max(_LEAST, _SLOWER * length / about)
         tissue = as_dtype(tissue, self.kind)
         # a block's smallest element may ask for a shorter step than the mesh's
-        parts = np.ceil(self.dt / (_STABLE * float(largest_step(tissue.operator()))))
+        limit = _STABLE * float(largest_step(tissue.operator()))
+        parts = int(np.ceil(self.dt / limit))
         seen = run(
-            tissue, _EVERY * np.ceil(last / _EVERY), pacing,
+            tissue, float(_EVERY * np.ceil(last / _EVERY)), pacing,
             dt=self.dt / parts, record=Record(every=_EVERY),
         )  # fmt: skip
         first, at = seen.activation()[block.timed], mesh.nodes[block.timed]

@@ -190,3 +190,13 @@ def test_every_cell_conducts_as_wanted_at_fine_and_coarse_spacings(name):
             dt=min(dt, 0.01) if width < 1 else dt,
         )  # fmt: skip
         assert max(tuned.errors.values()) < (0.02 if width < 1 else 0.2)
+
+
+@pytest.mark.slow
+def test_triangles_are_tuned_where_a_block_asks_for_a_shorter_step(record_property):
+    # the mesh's own limit is far above that of a block's smallest triangle
+    cell = as_dtype(CorradoNiederer2016(), SINGLE)
+    wanted, mesh = Velocities.isotropic(0.6), Sheet(6.0, 6.0).as_mesh(0.2)
+    tuned = tune_mesh(cell, wanted, mesh, dt=0.02)
+    record_property("worst_percent", 100 * max(tuned.errors.values()))
+    assert max(tuned.errors.values()) < 0.02

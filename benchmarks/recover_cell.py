@@ -63,7 +63,7 @@ from physio.electrophysiology.diffusion.conductivity import Conductivity  # noqa
 from physio.electrophysiology.diffusion.grid import full_grid  # noqa: E402
 from physio.electrophysiology.tissue.monodomain import Monodomain  # noqa: E402
 from physio.electrophysiology.tissue.pacing import stimulate  # noqa: E402
-from physio.electrophysiology.tissue.recording import Record  # noqa: E402
+from physio.electrophysiology.tissue.recording import Recorder  # noqa: E402
 from physio.electrophysiology.tissue.recording import run as tissue_run  # noqa: E402
 from physio.parameters import get, replace  # noqa: E402
 
@@ -507,7 +507,7 @@ def strip(cell: Any) -> dict[str, float]:
     x = np.asarray(tissue.nodes)[:, 0]
     pulse = stimulate(x < 1.0, starts=[0.0, GAP], duration=2.0, strength=52.0)
     nodes = tuple(int(np.argmin(np.abs(x - at))) for at in (4.0, 6.0, 8.0))
-    seen = tissue_run(tissue, 2 * GAP, pulse, dt=0.02, record=Record(probes=nodes))
+    seen = tissue_run(tissue, 2 * GAP, pulse, dt=0.02, record=Recorder(probes=nodes))
     out = {}
     for beat, start in (("first", 0.0), ("second", GAP)):
         part = (seen.probe_t >= start) & (seen.probe_t < start + GAP)

@@ -18,7 +18,7 @@ from physio.electrophysiology.diffusion.conductivity import Conductivity
 from physio.electrophysiology.tissue.lesions import ablate
 from physio.electrophysiology.tissue.monodomain import Monodomain, TissueState, as_dtype
 from physio.electrophysiology.tissue.pacing import stimulate
-from physio.electrophysiology.tissue.recording import Record, Run, run
+from physio.electrophysiology.tissue.recording import Recorder, Run, run
 from physio.interventions import set_to
 
 EDGE, DT = 0.4, 0.05  # mm, ms
@@ -46,7 +46,7 @@ def one_way(on: Monodomain, circumference: float) -> TissueState:
     along = circumference * (np.arctan2(y, x) % (2 * np.pi)) / (2 * np.pi)
     blocked = ablate(along > circumference - 4.0)(on)
     pacing = stimulate(along < 3.0, strength=0.6, duration=2.0, dtype=jnp.float32)
-    return run(blocked, 110.0, pacing, dt=DT, record=Record(every=5.0)).state
+    return run(blocked, 110.0, pacing, dt=DT, record=Recorder(every=5.0)).state
 
 
 def period(seen: Run) -> float:
@@ -71,7 +71,7 @@ def around(
     """Period and diastolic interval (ms) of a wave around a ring."""
     on = tissue(Ring(circumference).as_mesh(EDGE))
     seen = run(
-        on, duration, dt=DT, record=Record(every=5.0), y0=one_way(on, circumference)
+        on, duration, dt=DT, record=Recorder(every=5.0), y0=one_way(on, circumference)
     )
     return period(seen), diastolic_interval(seen)
 
@@ -87,7 +87,7 @@ def velocity_at(interval: float, length: float = 48.0) -> float:
             x < 2.0, starts=[0.0, s2], strength=0.6, duration=2.0, dtype=jnp.float32
         )
         seen = run(
-            on, 5.0 * round((s2 + 150.0) / 5), pacing, dt=DT, record=Record(every=5.0)
+            on, 5.0 * round((s2 + 150.0) / 5), pacing, dt=DT, record=Recorder(every=5.0)
         )
         first, second = seen.activations()[0], seen.activations()[-1]
         if np.isnan(second[middle]).any() or (second[middle] <= first[middle]).any():

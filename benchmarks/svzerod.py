@@ -28,7 +28,7 @@ from physio.hemodynamics.elements.sources import (
     FlowSource,
     PressureSource,
     Reservoir,
-    Waveform,
+    SampledActivation,
 )
 from physio.rhythm import RegularRhythm
 from physio.units import S_PER_MIN
@@ -59,7 +59,7 @@ def rcr(case: Case) -> Circulation:
     start = out["C"] * (out["Pd"] + out["Rd"] * float(np.mean(flow)))
     return Circulation(
         RegularRhythm(60.0),
-        {"wave": Waveform("ventricles", np.asarray(flow))},
+        {"wave": SampledActivation("ventricles", np.asarray(flow))},
         {
             "bed": ElasticVessel(out["C"], start_volume=start),
             "distal": Reservoir(out["Pd"]),
@@ -82,8 +82,8 @@ def coronary(case: Case) -> Circulation:
     return Circulation(
         RegularRhythm(60.0),
         {
-            "wave": Waveform("ventricles", np.asarray(flow)),
-            "squeeze": Waveform("ventricles", np.asarray(out["Pim"])),
+            "wave": SampledActivation("ventricles", np.asarray(flow)),
+            "squeeze": SampledActivation("ventricles", np.asarray(out["Pim"])),
         },
         {
             "arteries": ElasticVessel(out["Ca"], start_volume=arteries),
@@ -109,15 +109,11 @@ def valve(case: Case) -> Circulation:
     out = boundary(case, "OUTLET")
     return Circulation(
         RegularRhythm(60.0),
-        {"wave": Waveform("ventricles", np.asarray(boundary(case, "INLET")["P"]))},
-        {
-            "inlet": PressureSource("wave"),
-            "upstream": ElasticVessel(first["C"], start_volume=0.0),
-            "downstream": ElasticVessel(second["C"], start_volume=0.0),
-            "outlet": Reservoir(out["Pd"]),
-        },
-        {
-            "entry": Resistance("inlet", "upstream", first["R_poiseuille"]),
+        {"wave": SampledActivation("ventricles", np.asarray(boundary(case,
+        "INLET")["P"]) )}, { "inlet": PressureSource("wave"), "upstream":
+        ElasticVessel(first["C"], start_volume=0.0), "downstream":
+        ElasticVessel(second["C"], start_volume=0.0), "outlet": Reservoir(out["Pd"]), },
+        { "entry": Resistance("inlet", "upstream", first["R_poiseuille"]),
             # without inertance in theirs: 1e-6 is a time constant below 1e-8 s
             "valve": InertialTanhDiode(
                 "upstream", "downstream", law["Rmin"], law["Rmax"], law["Steepness"],
@@ -142,30 +138,17 @@ def chamber(case: Case, volume: float, pressure: float) -> Circulation:
     return Circulation(
         RegularRhythm(60.0),
         {
-            "wave": Waveform("ventricles", np.asarray(boundary(case, "INLET")["P"])),
-            "twitch": TwoCosine("ventricles", half, half, 1.0, beat["t_active"]),
-        },
-        {
-            "inlet": PressureSource("wave"),
-            "ventricle": ShiftingChamber(
-                "twitch", law["Emax"] - law["Emin"], law["Emin"], law["Vrd"],
-                law["Vrs"], start_volume=volume,
-            ),
-            "vessel": ElasticVessel(vessel["C"], start_volume=vessel["C"] * pressure),
-            "outlet": Reservoir(out["Pd"]),
-        },
-        {
-            "entry_valve": TanhDiode(
-                "inlet", "ventricle", entry["Rmin"], entry["Rmax"], entry["Steepness"]
-            ),
-            "exit_valve": InertialTanhDiode(
-                "ventricle", "vessel", exit_["Rmin"], exit_["Rmax"],
-                exit_["Steepness"], vessel["R_poiseuille"], law["Impedance"],
-            ),
-            "exit": Resistance("vessel", "outlet", out["R"]),
-        },
-        implied="inlet",
-    )  # fmt: skip
+            "wave": SampledActivation("ventricles", np.asarray(boundary(case,
+            "INLET")["P"])), "twitch": TwoCosine("ventricles", half, half, 1.0,
+            beat["t_active"]), }, { "inlet": PressureSource("wave"), "ventricle":
+            ShiftingChamber( "twitch", law["Emax"] - law["Emin"], law["Emin"],
+            law["Vrd"], law["Vrs"], start_volume=volume, ), "vessel":
+            ElasticVessel(vessel["C"], start_volume=vessel["C"] * pressure), "outlet":
+            Reservoir(out["Pd"]), }, { "entry_valve": TanhDiode( "inlet", "ventricle",
+            entry["Rmin"], entry["Rmax"], entry["Steepness"] ), "exit_valve":
+            InertialTanhDiode( "ventricle", "vessel", exit_["Rmin"], exit_["Rmax"],
+            exit_["Steepness"], vessel["R_poiseuille"], law["Impedance"], ), "exit":
+            Resistance("vessel", "outlet", out["R"]), }, implied="inlet", )  # fmt: skip
 
 
 def _branch(case: Case, index: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -25,7 +25,13 @@ import numpy as np
 
 from benchmarks.pages import Section, table
 from cordax.bench import hybrid, ventilation, ventilation_table
-from cordax.bench.hybrid_models import TRAINERS, Learned, Lines, Mechanistic, Process
+from cordax.bench.hybrid_models import (
+    TRAINERS,
+    LearnedParts,
+    Lines,
+    Mechanistic,
+    Process,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "cordax/bench/hybrid_training.toml"
@@ -47,7 +53,7 @@ def _described(model: Any) -> dict[str, Any]:
         product, noise = model.kernel.k1, model.kernel.k2
         own = {"variance": product.k1.constant_value, "noise": noise.noise_level}
         return own | {"lengths": product.k2.length_scale} | model.scaling
-    if isinstance(model, Learned):
+    if isinstance(model, LearnedParts):
         found = model.discrepancy
         sizes = {name: np.asarray(v) for name, v in vars(found.sizes).items()}
         ends = {"lower": found.range.lower, "upper": found.range.upper}

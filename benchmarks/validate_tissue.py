@@ -19,7 +19,7 @@ from physio.electrophysiology.diffusion.bond_average import (
 )
 from physio.electrophysiology.diffusion.grid import full_grid
 from physio.electrophysiology.signals import phase, rotors
-from physio.electrophysiology.tissue.recording import Record, Run, run
+from physio.electrophysiology.tissue.recording import Recorder, Run, run
 
 SIDE, DT = 30.0, 0.02  # of the spiral's sheet: mm, ms
 TRANSIENT, SEEN, FRAME = 500.0, 1000.0, 2.0  # ms
@@ -147,9 +147,9 @@ def spiral(spacing: float, scheme: AbstractScheme) -> Spiral:
             jnp.asarray(y > SIDE / 2, jnp.float32),
         ),
     )
-    first = run(sheet, TRANSIENT, dt=DT, record=Record(every=5.0), y0=start)
+    first = run(sheet, TRANSIENT, dt=DT, record=Recorder(every=5.0), y0=start)
     seen = run(
-        sheet, SEEN, dt=DT, record=Record(every=FRAME, frames=True), y0=first.state
+        sheet, SEEN, dt=DT, record=Recorder(every=FRAME, frames=True), y0=first.state
     )
     tip = _tip(seen, sheet.nodes, count)
     away = np.hypot(*(np.stack([x, y], 1) - tip.position.mean(axis=0)[:2]).T)

@@ -21,7 +21,13 @@ from physio.electrophysiology.diffusion import (
 )
 from physio.electrophysiology.mesh import describe
 from physio.electrophysiology.mesh.formats import read
-from physio.electrophysiology.tissue import Monodomain, Record, as_dtype, run, stimulate
+from physio.electrophysiology.tissue import (
+    Monodomain,
+    Recorder,
+    as_dtype,
+    run,
+    stimulate,
+)
 from physio.electrophysiology.velocity import tune_mesh
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
@@ -42,7 +48,7 @@ def speed(conductivity, scheme):
     x = mesh.nodes[:, 0]
     end = x < x.min() + 1.5
     pacing = stimulate(end, strength=0.6, duration=2.0, dtype=jnp.float32)
-    first = run(tissue, 60.0, pacing, dt=0.02, record=Record(every=5.0)).activation()
+    first = run(tissue, 60.0, pacing, dt=0.02, record=Recorder(every=5.0)).activation()
     middle = (x > np.quantile(x, 0.35)) & (x < np.quantile(x, 0.85))
     slope = np.polyfit(x[middle], first[middle], 1)[0]
     return 1 / slope if np.isfinite(first[middle]).all() else float("nan")

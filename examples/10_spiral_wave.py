@@ -23,7 +23,7 @@ from physio.electrophysiology.signals import (
 from physio.electrophysiology.tissue import (
     Monodomain,
     Pacing,
-    Record,
+    Recorder,
     as_dtype,
     run,
     stimulate,
@@ -51,7 +51,7 @@ pacing = Pacing((
     stimulate(x < 2.0, **pulse),
     stimulate((x < SIDE / 2) & (y < SIDE / 2), starts=S2, **pulse),
 ))  # fmt: skip
-seen = run(sheet, DURATION, pacing, dt=0.1, record=Record(every=5.0, frames=True))
+seen = run(sheet, DURATION, pacing, dt=0.1, record=Recorder(every=5.0, frames=True))
 
 LAG = 4  # frames: a phase needs the voltage some time before
 late = seen.t[LAG:] > S2 + 150.0

@@ -16,7 +16,7 @@ from physio.electrophysiology.cells import CorradoNiederer2016
 from physio.electrophysiology.diffusion import BondAverage, Conductivity, full_grid
 from physio.electrophysiology.tissue import (
     Monodomain,
-    Record,
+    Recorder,
     ablate,
     as_dtype,
     line,
@@ -26,7 +26,7 @@ from physio.electrophysiology.tissue import (
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 SPACING, AFTER = (0.8, 600.0) if SMALL else (0.5, 1000.0)  # mm, ms
-WIDTH, HEIGHT, RECORD = 60.0, 40.0, Record(every=5.0)
+WIDTH, HEIGHT, RECORD = 60.0, 40.0, Recorder(every=5.0)
 cordax.setup(fuse=True)
 
 shape = (round(WIDTH / SPACING), round(HEIGHT / SPACING))

@@ -16,7 +16,7 @@ from learned.training import Stage, train
 from physio import set_to
 from physio.electrophysiology import cells
 from physio.electrophysiology.diffusion import Conductivity, full_grid
-from physio.electrophysiology.tissue import Monodomain, Record, run, stimulate
+from physio.electrophysiology.tissue import Monodomain, Recorder, run, stimulate
 
 SMALL = os.environ.get("CORDAX_EXAMPLE_SIZE") == "ci"
 NODES, STEPS = (12, 500) if SMALL else (40, 6000)
@@ -58,7 +58,7 @@ print("            at 350 ms: APD90 (ms)   error (mV)   strip: mm/ms   APD90 (ms
 strip = full_grid((NODES, 2), 0.25)
 where = np.asarray(strip.nodes)[:, 0]
 pulse = stimulate(where < 1.0, duration=2.0)
-record = Record(probes=(2 * (NODES // 2), 2 * (NODES - 3)))
+record = Recorder(probes=(2 * (NODES // 2), 2 * (NODES - 3)))
 last, true = {}, None
 for name, cell in {"truth": truth, "without it": known, "hybrid": hybrid}.items():
     beat = cells.pace(cell, 350.0, 6, **PACED)

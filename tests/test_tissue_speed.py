@@ -26,7 +26,7 @@ from physio.electrophysiology.cells import MitchellSchaeffer2003  # noqa: E402
 from physio.electrophysiology.diffusion.bond_average import BondAverage  # noqa: E402
 from physio.electrophysiology.tissue.monodomain import as_dtype  # noqa: E402
 from physio.electrophysiology.tissue.recording import (  # noqa: E402
-    Record,
+    Recorder,
     activation_map,
     run,
     whole_vectors,
@@ -102,7 +102,7 @@ def test_nodes_that_fill_vectors_change_no_other(lists, monkeypatch):
 
     filled = arrival()
     if not lists:
-        record = Record(every=2.0, frames=True)
+        record = Recorder(every=2.0, frames=True)
         seen = run(tissue, 20.0, pacing, dt=0.1, record=record)
         assert seen.state.v.shape == seen.frames.shape[1:] == (nodes,)
         np.testing.assert_allclose(seen.activation(), filled, atol=1e-3)

@@ -202,7 +202,7 @@ def _assemble(problem: Problem, descent: Descent) -> Fit:
     labels = [o.label for o in problem.observations]
     return Fit(
         problem=problem,
-        model=problem.pushed(jnp.asarray(z[0]))[0],
+        model=problem.model_at(jnp.asarray(z[0]))[0],
         z=jnp.asarray(z[0]),
         predictions={k: jnp.asarray(v) for k, v in zip(labels, values, strict=True)},
         residuals=in_sd,

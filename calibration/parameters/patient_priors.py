@@ -40,7 +40,7 @@ FREE: dict[str, float] = {
 #: Veins yield within minutes (stress relaxation), so a volume moves pressures less than
 #: the compliance at once says; the prior is centred on this multiple of it, wide, and
 #: nothing measured at rest tells it. Rothe 1983, 10.1152/physrev.1983.63.4.1281.
-_YIELDING = 2.0
+STRESS_RELAXATION = 2.0
 
 
 _FILLING = 6.0  # mmHg, venous pressure at which the blood held stays the same

@@ -119,7 +119,7 @@ class Space(eqx.Module):
         lower = jnp.stack([free.lower for free in self.free])
         return lower, jnp.stack([free.upper for free in self.free])
 
-    def unphysical(self, values: dict[str, Any]) -> Float[Array, " n_z"]:
+    def to_unconstrained(self, values: dict[str, Any]) -> Float[Array, " n_z"]:
         """The vector z of given values; ``ValueError`` for one outside its bounds."""
         missing = set(self.names) - set(values)
         if missing:
@@ -158,7 +158,7 @@ class Space(eqx.Module):
         """
         values = dict(self.physical(jnp.zeros(self.size)))
         values |= {name: get(model, name) for name in self._of("model")}
-        return self.unphysical(values | nuisances)
+        return self.to_unconstrained(values | nuisances)
 
     def nuisances(self, values: dict[str, Array]) -> dict[str, Array]:
         """Those of the values that belong to observations only."""

@@ -85,7 +85,7 @@ class Problem(eqx.Module):
         """Where the experiment's search begins for the model as it is."""
         return self.experiment.start(self.model)
 
-    def pushed(self, z: Float[Array, " n_z"]) -> tuple[Any, Any, dict[str, Array]]:
+    def model_at(self, z: Float[Array, " n_z"]) -> tuple[Any, Any, dict[str, Array]]:
         """Model, experiment and nuisances at z."""
         values = self.space.physical(z)
         model = self.space.put(self.model, values)
@@ -96,7 +96,7 @@ class Problem(eqx.Module):
         self, z: Float[Array, " n_z"], start: Float[Array, " n_y"]
     ) -> Prediction:
         """The prediction at z; ``start`` is where its search begins."""
-        model, experiment, nuisances = self.pushed(z)
+        model, experiment, nuisances = self.model_at(z)
         return experiment.predict(model, self.observations, nuisances, start)
 
     def residuals(self, prediction: Prediction) -> Float[Array, " n_r"]:

@@ -79,7 +79,7 @@ class Posterior(eqx.Module):
     def models(self, n: int | None = None) -> Any:
         """Models of the first ``n`` draws, stacked on a first axis of every leaf."""
         problem = self.fit.problem
-        return eqx.filter_vmap(lambda z: problem.pushed(z)[0])(self.z[:n])
+        return eqx.filter_vmap(lambda z: problem.model_at(z)[0])(self.z[:n])
 
     def intervals(self, level: float = 0.9) -> dict[str, Interval]:
         """Credible intervals of the parameters and of every feature."""
@@ -115,7 +115,7 @@ class Posterior(eqx.Module):
         """
 
         def made(z: Array) -> tuple[Any, AbstractExperiment]:
-            model, own, _ = self.fit.problem.pushed(z)
+            model, own, _ = self.fit.problem.model_at(z)
             return intervention(model), experiment or own
 
         models, experiments = eqx.filter_jit(eqx.filter_vmap(made))(self.z[:n])

@@ -46,7 +46,7 @@ _NOISE = 32  # quantiles of a discrepancy that are added to every draw
 
 
 @dataclass(frozen=True)
-class Prediction:
+class FluidPrediction:
     """What the twin foresees for every patient: changes as draws, (n_case, n_draw).
 
     ``physics`` is what the circulation does, ``predictive`` with the discrepancy.
@@ -76,7 +76,7 @@ def predict(
     progress: Progress = silent,
     priors: Priors | None = None,
     draws: int = DRAWS,
-) -> Prediction:
+) -> FluidPrediction:
     """Calibrate to the values before the fluid and give it, for all patients.
 
     ``bolus`` in mL; ``draws`` of each patient's posterior, a power of two. Reads
@@ -91,7 +91,7 @@ def predict(
     progress("fluid", 1.0)
     sd = priors["discrepancy_sd"]
     noisy = {name: _with_discrepancy(c, sd[name]) for name, c in physics.items()}
-    return Prediction(patients, physics, noisy)
+    return FluidPrediction(patients, physics, noisy)
 
 
 def _difference(first: np.ndarray, second: np.ndarray, **options: Any) -> Any:
@@ -147,7 +147,7 @@ def observed_change(patients: list[Patient], name: str) -> Float[np.ndarray, " n
     return values([p.after for p in patients]) - values([p.before for p in patients])
 
 
-def _rows(made: Prediction) -> list[dict[str, Any]]:
+def _rows(made: FluidPrediction) -> list[dict[str, Any]]:
     rows = []
     for k, patient in enumerate(made.patients):
         row: dict[str, Any] = {"id": patient.id, "line": patient.line}

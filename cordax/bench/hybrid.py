@@ -22,7 +22,7 @@ from calibration.assessment import scores
 from cordax.bench import ventilation, ventilation_table
 from cordax.bench.hybrid_models import TRAINERS, Forecast, Known, Lines, require_learn
 from cordax.bench.ventilation import Population
-from cordax.bench.ventilation_table import Settings
+from cordax.bench.ventilation_table import VentilatorSettings
 from cordax.progress import Progress, silent
 
 BASELINE = (6.0, 17.0)  # mL/kg, 1/min
@@ -40,7 +40,7 @@ def shipped() -> dict[str, Any]:
 
 
 # --- what is predicted from ---------------------------------------------------------
-def baseline_heart_rate(settings: Settings) -> Float[np.ndarray, " n_case"]:
+def baseline_heart_rate(settings: VentilatorSettings) -> Float[np.ndarray, " n_case"]:
     """Heart rate (1/min) of the patient's line nearest to the baseline setting."""
     volume, rate = BASELINE
     far = (settings.tidal_volume - volume) ** 2
@@ -53,7 +53,7 @@ def baseline_heart_rate(settings: Settings) -> Float[np.ndarray, " n_case"]:
 
 
 def lines_of(
-    settings: Settings, *, population: Population | None = None,
+    settings: VentilatorSettings, *, population: Population | None = None,
     heart_rate: Float[np.ndarray, " n_case"] | None = None,
     progress: Progress = silent,
 ) -> Lines:  # fmt: skip
@@ -81,7 +81,7 @@ def lines_of(
     )
 
 
-def mark(settings: Settings, name: str) -> str:
+def mark(settings: VentilatorSettings, name: str) -> str:
     """What tells that a patient is the same, and nothing else of him."""
     own = settings.patient == name
     columns = settings.tidal_volume, settings.rate, settings.variation
@@ -158,7 +158,7 @@ def difference(
     return {"mean": found.value, "interval90": [found.lower, found.upper]}
 
 
-def _check(settings: Settings, file: str | Path, learns: bool) -> None:
+def _check(settings: VentilatorSettings, file: str | Path, learns: bool) -> None:
     """Refuses a table from whose other patients nothing can be learned."""
     use = ventilation.scored(settings)
     if not use.any():

@@ -149,7 +149,7 @@ def train_mechanistic(lines: Lines, known: Known = None) -> Mechanistic:
 
 # --- a discrepancy, on the circulation or on a constant ---------------------------
 @dataclass(frozen=True)
-class Learned:
+class LearnedParts:
     """A discrepancy, on the gained shape or, where there is one, on a ``centre``."""
 
     discrepancy: Discrepancy
@@ -193,22 +193,22 @@ def _learned(
     return told_by(range, sizes, cohort, patient, kind="difference")
 
 
-def train_hybrid(lines: Lines, known: Known = None) -> Learned:
+def train_hybrid(lines: Lines, known: Known = None) -> LearnedParts:
     """The log ratio of measured variation to the gained shape."""
     simulated = np.empty_like(lines.shape)
     for name in np.unique(lines.patient):
         own = lines.patient == name
         simulated[own] = lines.shape[own] * gain(lines.shape[own], lines.measured[own])
     cohort = Comparison(lines.inputs, np.log1p(lines.measured), np.log1p(simulated))
-    return Learned(_learned(cohort, lines.patient, known), None, True)
+    return LearnedParts(_learned(cohort, lines.patient, known), None, True)
 
 
-def train_two_level(lines: Lines, known: Known = None, *, log: bool) -> Learned:
+def train_two_level(lines: Lines, known: Known = None, *, log: bool) -> LearnedParts:
     """The same discrepancy on the mean, in place of the circulation."""
     measured = np.log1p(lines.measured) if log else lines.measured
     centre = float(measured.mean()) if known is None else known["centre"]
     cohort = Comparison(lines.inputs, measured, np.full(measured.shape, centre))
-    return Learned(_learned(cohort, lines.patient, known), centre, log)
+    return LearnedParts(_learned(cohort, lines.patient, known), centre, log)
 
 
 # --- scikit-learn -----------------------------------------------------------------

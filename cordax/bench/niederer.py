@@ -46,7 +46,7 @@ def run(
     """
     import jax.numpy as jnp
 
-    from physio.electrophysiology.tissue.recording import Record
+    from physio.electrophysiology.tissue.recording import Recorder
     from physio.electrophysiology.tissue.recording import run as advance
 
     kind = jnp.float32 if single else jnp.float64
@@ -55,7 +55,12 @@ def run(
     first = np.full(tissue.nodes.shape[0], np.nan)
     while done < _LIMIT and any(np.isnan(t) for t in times.values()):
         part = advance(
-            tissue, 10.0, pacing.later(-done), dt=dt, record=Record(every=1.0), y0=state
+            tissue,
+            10.0,
+            pacing.later(-done),
+            dt=dt,
+            record=Recorder(every=1.0),
+            y0=state,
         )
         if not part.ok:
             raise ValueError(part.stopped)

@@ -29,7 +29,7 @@ from jaxtyping import Array, Float
 from calibration.assessment import scores
 from calibration.optimise.batches import in_chunks
 from cordax.bench import ventilation_table
-from cordax.bench.ventilation_table import Settings
+from cordax.bench.ventilation_table import VentilatorSettings
 from cordax.cohorts.table import LeftOut
 from cordax.progress import Progress, silent
 from physio.hemodynamics.circulation import Circulation
@@ -95,7 +95,7 @@ def _variations(
     return jax.vmap(one)(volume, rate, heart_rate)
 
 
-def delivered(settings: Settings, population: Population) -> Cases:
+def delivered(settings: VentilatorSettings, population: Population) -> Cases:
     """Volume of a breath (mL): the ventilator's least volume holds below it."""
     body = population["body"]
     least = body["least_tidal_volume"]
@@ -146,14 +146,14 @@ def gain(shape: Cases, observed: Cases) -> float:
     return float(np.sum(shape * observed)) / size if size > 0.0 else 0.0
 
 
-def scored(settings: Settings) -> np.ndarray:
+def scored(settings: VentilatorSettings) -> np.ndarray:
     """Lines with a measured variation, of patients with at least two of them."""
     there = np.isfinite(settings.variation)
     many = [np.sum(there & (settings.patient == p)) >= 2 for p in settings.patient]
     return there & np.array(many)
 
 
-def from_the_others(shape: Cases, settings: Settings) -> Cases:
+def from_the_others(shape: Cases, settings: VentilatorSettings) -> Cases:
     """Predicted variation (%), NaN for a line that is not scored."""
     made = np.full(shape.shape, np.nan)
     use = scored(settings)
@@ -164,7 +164,7 @@ def from_the_others(shape: Cases, settings: Settings) -> Cases:
     return made
 
 
-def median_shape(settings: Settings) -> Cases:
+def median_shape(settings: VentilatorSettings) -> Cases:
     """The other patients' median variation at the setting, each over its own mean.
 
     NaN where no other patient has the setting.
@@ -186,7 +186,7 @@ def median_shape(settings: Settings) -> Cases:
     return shape
 
 
-def comparators(settings: Settings) -> dict[str, Cases]:
+def comparators(settings: VentilatorSettings) -> dict[str, Cases]:
     """The shapes that need no model, by name."""
     slow = settings.rate**-0.2
     return {
@@ -200,7 +200,7 @@ def comparators(settings: Settings) -> dict[str, Cases]:
 # --- the scores -----------------------------------------------------------------
 def ratio(
     value: Cases,
-    settings: Settings,
+    settings: VentilatorSettings,
     first: tuple[float, float],
     second: tuple[float, float],
 ) -> float | None:
@@ -220,7 +220,7 @@ def ratio(
 
 
 def _error(
-    predicted: Cases, settings: Settings
+    predicted: Cases, settings: VentilatorSettings
 ) -> Float[np.ndarray, " n_patient"] | None:
     """Root mean square error of each patient; None where a line has no prediction."""
     use = scored(settings)
@@ -231,7 +231,7 @@ def _error(
     return np.sqrt([square[use & (settings.patient == p)].mean() for p in names])
 
 
-def _rmse(predicted: Cases, settings: Settings) -> float | None:
+def _rmse(predicted: Cases, settings: VentilatorSettings) -> float | None:
     use = scored(settings)
     if _error(predicted, settings) is None:
         return None
@@ -239,7 +239,7 @@ def _rmse(predicted: Cases, settings: Settings) -> float | None:
 
 
 def _compared(
-    made: Cases, other: Cases, name: str, settings: Settings, seed: int
+    made: Cases, other: Cases, name: str, settings: VentilatorSettings, seed: int
 ) -> Scores:
     """RMSE of a comparator, and the model's minus it with its 95 % interval.
 
@@ -259,7 +259,7 @@ def _compared(
     }
 
 
-def _ratios(found: Variation, settings: Settings) -> Scores:
+def _ratios(found: Variation, settings: VentilatorSettings) -> Scores:
     smooth, classic = (
         np.asarray(found.pulse_pressure_variation),
         np.asarray(found.classic_pulse_pressure_variation),
@@ -281,7 +281,7 @@ def _ratios(found: Variation, settings: Settings) -> Scores:
     return ratios
 
 
-def median_gain(shape: Cases, settings: Settings) -> float | None:
+def median_gain(shape: Cases, settings: VentilatorSettings) -> float | None:
     """Median over patients of observed over unscaled model, by least squares."""
     use = scored(settings)
     own = [use & (settings.patient == p) for p in np.unique(settings.patient[use])]
@@ -306,7 +306,7 @@ def details(
 
 
 def _details(
-    settings: Settings, file: str | Path, seed: int, progress: Progress
+    settings: VentilatorSettings, file: str | Path, seed: int, progress: Progress
 ) -> Scores:
     if not scored(settings).any():
         raise ValueError(

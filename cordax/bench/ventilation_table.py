@@ -27,7 +27,7 @@ COLUMNS: dict[str, Column] = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class VentilatorSettings:
     """One entry per line of the table; NaN where not measured.
 
     ``tidal_volume`` (mL/kg) and ``rate`` (1/min) as set, ``heart_rate`` (1/min),
@@ -55,7 +55,7 @@ class Settings:
         return found
 
 
-def read(file: str | Path) -> Settings:
+def read(file: str | Path) -> VentilatorSettings:
     """The settings of every patient of a file.
 
     Raises ``ValueError`` naming file, line and column for what is wrong in it, and
@@ -77,7 +77,7 @@ def read(file: str | Path) -> Settings:
         cells = [row.values[name] for row in found.rows]
         return np.array([math.nan if cell is None else cell for cell in cells])
 
-    return Settings(
+    return VentilatorSettings(
         np.array([row.id for row in found.rows]),
         column("vent_rel_vt"),
         column("vent_RR"),

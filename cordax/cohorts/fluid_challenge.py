@@ -191,7 +191,7 @@ def calibrate(
 
 
 # --- the fluid --------------------------------------------------------------------
-class Dose(eqx.Module):
+class FluidDose(eqx.Module):
     """What differs between draws but the heart: reflex, tone and fluid kept (mL)."""
 
     gain: Array
@@ -199,7 +199,7 @@ class Dose(eqx.Module):
     kept: Array
 
 
-def challenge(model: Any, experiment: Experiment, start: Array, dose: Dose) -> Any:
+def challenge(model: Any, experiment: Experiment, start: Array, dose: FluidDose) -> Any:
     """Vital signs before and after the fluid, and whether both beats are sound.
 
     ``start`` is the flat state at which the search for the first beat begins.
@@ -211,7 +211,7 @@ def challenge(model: Any, experiment: Experiment, start: Array, dose: Dose) -> A
 
 
 def after_fluid(
-    model: Any, experiment: Experiment, rest: Any, dose: Dose
+    model: Any, experiment: Experiment, rest: Any, dose: FluidDose
 ) -> tuple[dict[str, Array], Array]:
     """Vital signs after the fluid, from the state at rest, and whether they are sound.
 
@@ -230,20 +230,20 @@ def after_fluid(
 
 
 @eqx.filter_jit
-def _given(problems: Problem, z: Array, start: Array, doses: Dose) -> Any:
-    def one(problem: Problem, z: Array, start: Array, dose: Dose) -> Any:
-        model, experiment, _ = problem.pushed(z)
+def _given(problems: Problem, z: Array, start: Array, doses: FluidDose) -> Any:
+    def one(problem: Problem, z: Array, start: Array, dose: FluidDose) -> Any:
+        model, experiment, _ = problem.model_at(z)
         return challenge(model, experiment, start, dose)
 
     return eqx.filter_vmap(one)(problems, z, start, doses)
 
 
-def usual_dose(bolus: float, priors: Priors) -> Dose:
+def usual_dose(bolus: float, priors: Priors) -> FluidDose:
     """A bolus (mL) with the reflex, tone and retention of the frozen medians."""
     tuned = priors["tuned"]
     kept = bolus * tuned["retained_share"]
     values = (priors["reflex"]["gain"], tuned["autoregulation"], kept)
-    return Dose(*(jnp.asarray(v) for v in values))
+    return FluidDose(*(jnp.asarray(v) for v in values))
 
 
 def _draws(found: Fit, normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -276,7 +276,7 @@ def changes(
     share = tuned["retained_share"] * np.exp(spread * normal[:, size])
     gain = reflex["gain"] * np.exp(reflex["gain_sd_log"] * normal[:, size + 1])
     tone = np.full(draws, tuned["autoregulation"])
-    doses = Dose(*(jnp.tile(x, len(fits)) for x in (gain, tone, bolus * share)))
+    doses = FluidDose(*(jnp.tile(x, len(fits)) for x in (gain, tone, bolus * share)))
     before, after, ok = in_chunks(
         lambda a, z, y, dose: _given(eqx.combine(a, static), z, y, dose),
         _LANES, arrays, z, start, doses,

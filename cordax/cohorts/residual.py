@@ -62,7 +62,7 @@ class Response(eqx.Module):
 
     change: Array
     sd: Array
-    dose: fluid_twin.Dose
+    dose: fluid_twin.FluidDose
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,7 @@ def _loss(static: Any, into: Any) -> Callable[..., Array]:
 
     def loss(residual: NeuralResidual, z: Array, patient: Any, horizon: int) -> Array:
         problem = eqx.combine(patient.problem, static)
-        model, experiment, nuisances = problem.pushed(z)
+        model, experiment, nuisances = problem.model_at(z)
         hybrid = augment(model, residual, into)
         seen = experiment.predict(
             hybrid, problem.observations, nuisances, patient.start
@@ -332,10 +332,10 @@ def learn(
     base: Any = cohort.problems[0].model
     into = exchange(base, *PATHS)
     outputs = {f"{a} to {b}": ("mL/s", most) for a, b in PATHS}
-    newborn = neural_residual(_range(cohort), outputs, key=key, hidden=HIDDEN)
+    initial = neural_residual(_range(cohort), outputs, key=key, hidden=HIDDEN)
     data, static = _patients(cohort)
     found = train(
-        newborn,
+        initial,
         np.asarray(data.z),
         data,
         _loss(static, into),

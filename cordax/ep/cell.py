@@ -27,7 +27,7 @@ def measure(
     )
     # the upstroke lasts less than a tenth of a millisecond
     found = table(cell, bcl, beats=beats, intervals=pauses, save_every=_FINE)
-    scale, rest = chosen.millivolts
+    scale, rest = chosen.voltage_scale_offset
     figures: dict[str, Any] = {
         "rest_mv": scale * found["rest"] + rest,
         "peak_mv": scale * found["peak"] + rest,

@@ -39,7 +39,7 @@ class MeshProblems(ValueError):
     """A mesh that cannot be used; ``problems`` as `cordax mesh check` lists them."""
 
     def __init__(
-        self, settings: Settings, problems: list[mesh_check.Problem], hint: str = ""
+        self, settings: Settings, problems: list[mesh_check.MeshProblem], hint: str = ""
     ) -> None:
         self.problems = problems
         lines = "\n".join(f"  {problem}" for problem in problems)
@@ -267,7 +267,9 @@ def _lines(mesh: Mesh, settings: Settings) -> list[str]:
     ]
 
 
-def _bath(mesh: Mesh, settings: Settings, problems: list[mesh_check.Problem]) -> str:
+def _bath(
+    mesh: Mesh, settings: Settings, problems: list[mesh_check.MeshProblem]
+) -> str:
     """What to type where whole regions have no fibres, and nothing else is wrong."""
     if {p.name for p in problems} != {"directions"} or "tetra" not in mesh.fibres:
         return ""

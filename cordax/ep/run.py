@@ -40,7 +40,7 @@ class Outcome:
     warnings: tuple[str, ...]
     activation: np.ndarray
     repolarisation: np.ndarray | None = None
-    struck: np.ndarray | None = None
+    stimulated: np.ndarray | None = None
     dead: np.ndarray | None = None
     probe_t: np.ndarray = field(default_factory=lambda: np.zeros(0))
     probes: dict[str, tuple[int, np.ndarray]] = field(default_factory=dict)
@@ -103,12 +103,12 @@ def _by_tissue(
             f"The run ends at {duration:g} ms and the last stimulus starts at {last:g} "
             f"ms. Give --duration {last + _AFTER:g}."
         )
-    scale, rest = found.named.millivolts
+    scale, rest = found.named.voltage_scale_offset
     leads = (
         electrocardiogram.rows(heart, ready.model, settings) if settings.ecg else None
     )
     _fits(settings, heart, duration / every)
-    record = recording.Record(
+    record = recording.Recorder(
         every=every, frames=settings.movie, frame_dtype="float16",
         probes=tuple(probes.values()), leads=leads,
     )  # fmt: skip
@@ -128,7 +128,7 @@ def _by_tissue(
     thin = max(round(_PROBE_EVERY / ready.dt), 1)
     outcome = Outcome(
         settings, heart, {}, (), activation - last, repolarisation - last,
-        ready.struck, setup.lesion(settings, heart), seen.probe_t[::thin],
+        ready.stimulated, setup.lesion(settings, heart), seen.probe_t[::thin],
         {
             name: (node, scale * seen.probes[::thin, k] + rest)
             for k, (name, node) in enumerate(probes.items())
@@ -184,7 +184,7 @@ def _probes(settings: Settings, heart: Heart) -> dict[str, int]:
                     f"nearest is {distance.min():.3g} mm away."
                 )
         return {name: int(np.argmin(distance)) for name, distance in away.items()}
-    mask = setup.struck(settings, heart)
+    mask = setup.stimulated(settings, heart)
     away = np.linalg.norm(heart.nodes - heart.nodes[mask].mean(axis=0), axis=1)
     order = np.argsort(away)
     return {
@@ -254,7 +254,7 @@ def _by_eikonal(
     progress("building the heart", 0.0)
     heart = build(settings, np.nan)
     progress("building the heart", 1.0)
-    mask = setup.struck(settings, heart)
+    mask = setup.stimulated(settings, heart)
     dead = setup.lesion(settings, heart)
     speeds = [np.asarray(v) for v in settings.wanted]
     velocity: dict[str, Any] = {"wanted_m_per_s": list(settings.wanted)}

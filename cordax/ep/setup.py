@@ -45,7 +45,7 @@ class Ready:
 
     model: tissue.Monodomain
     pulses: pacing.Stimulus
-    struck: np.ndarray
+    stimulated: np.ndarray
     dt: float
     velocity: dict[str, Any]
     stimulus: dict[str, float]
@@ -63,7 +63,7 @@ def ready(settings: Settings, heart: Heart, found: Cells) -> Ready:
     conductivity, told = _conductivity(settings, heart, found, geometry, dt, scheme)
     cell, start = of_regions(found, heart.regions)
     model = tissue.Monodomain(cell, geometry, conductivity, scheme=scheme, start=start)
-    mask = struck(settings, heart)
+    mask = stimulated(settings, heart)
     dead = lesion(settings, heart)
     if dead is not None:
         model = lesions.ablate(dead)(model)
@@ -87,7 +87,7 @@ def ready(settings: Settings, heart: Heart, found: Cells) -> Ready:
     return Ready(model, pulses, mask, dt, told, stimulus)
 
 
-def struck(settings: Settings, heart: Heart) -> np.ndarray:
+def stimulated(settings: Settings, heart: Heart) -> np.ndarray:
     """The mask of stimulated nodes: roots, as given, else about the apex.
 
     The apex is where "apicobasal" is least, else the node farthest from the middle.

@@ -9,21 +9,21 @@ if TYPE_CHECKING:
     from cordax.records.keys import SITES, default_suffix, split_key
     from cordax.records.record import (
         Measurement,
-        Problem,
         Record,
+        RecordedWaveform,
         RecordError,
-        Waveform,
+        RecordProblem,
         from_payload,
     )
     from cordax.records.template import is_unfilled
 
 __all__ = [
     "Measurement",
-    "Problem",
+    "RecordProblem",
     "Record",
     "RecordError",
     "SITES",
-    "Waveform",
+    "RecordedWaveform",
     "default_suffix",
     "from_payload",
     "is_unfilled",

@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-from cordax.records.record import Problem, Record, RecordError
+from cordax.records.record import Record, RecordError, RecordProblem
 
 
 def read(path: str | Path) -> Record:
@@ -18,12 +18,12 @@ def read(path: str | Path) -> Record:
     return record
 
 
-def problems(path: str | Path) -> list[Problem]:
+def problems(path: str | Path) -> list[RecordProblem]:
     """Everything wrong or doubtful in a record, by line; empty where all is well."""
     return examine(Path(path))[1]
 
 
-def examine(path: Path) -> tuple[Record | None, list[Problem]]:
+def examine(path: Path) -> tuple[Record | None, list[RecordProblem]]:
     """The record (None where it cannot be used) and every problem, by line."""
     from cordax.records.reading import build
 
@@ -33,7 +33,9 @@ def examine(path: Path) -> tuple[Record | None, list[Problem]]:
         return None, [_unreadable(path, error)]
     except UnicodeDecodeError:
         return None, [
-            Problem(str(path), None, "", "the file is not text", "Save it as UTF-8.")
+            RecordProblem(
+                str(path), None, "", "the file is not text", "Save it as UTF-8."
+            )
         ]
     try:
         data = tomllib.loads(text)
@@ -43,12 +45,12 @@ def examine(path: Path) -> tuple[Record | None, list[Problem]]:
     return record, sorted(found, key=lambda p: (p.level, p.line or 0))
 
 
-def _unreadable(path: Path, error: OSError) -> Problem:
+def _unreadable(path: Path, error: OSError) -> RecordProblem:
     fix = "Check the name, or type: cordax record new " + path.name
-    return Problem(str(path), None, "", f"cannot be read: {error.strerror}", fix)
+    return RecordProblem(str(path), None, "", f"cannot be read: {error.strerror}", fix)
 
 
-def _invalid(path: Path, text: str, error: tomllib.TOMLDecodeError) -> Problem:
+def _invalid(path: Path, text: str, error: tomllib.TOMLDecodeError) -> RecordProblem:
     import re
 
     at = re.search(r"line (\d+)", str(error))
@@ -60,4 +62,6 @@ def _invalid(path: Path, text: str, error: tomllib.TOMLDecodeError) -> Problem:
         fix = "Decimals take a point, not a comma."
     elif re.search(r"=\s*[\d.]+\s*[a-zA-Z/]+", shown):
         fix = "The unit belongs to the key: heart_rate_bpm = 60."
-    return Problem(str(path), line, "", f"not valid TOML at {shown!r} ({error})", fix)
+    return RecordProblem(
+        str(path), line, "", f"not valid TOML at {shown!r} ({error})", fix
+    )

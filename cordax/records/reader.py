@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from cordax.records.record import Level, Problem
+from cordax.records.record import Level, RecordProblem
 
 
 class Reader:
@@ -11,7 +11,7 @@ class Reader:
 
     def __init__(self, path: Path, text: str):
         self.path = path
-        self.found: list[Problem] = []
+        self.found: list[RecordProblem] = []
         self.lines = _lines(text)
         #: kinds and "line n" of waveforms whose role the user typed
         self.typed_roles: set[str] = set()
@@ -23,7 +23,9 @@ class Reader:
     def say(self, table, key, message, fix, level: Level = "error", line=None) -> None:
         """Adds a problem with the line of `key` in `table`."""
         where = line or self.line(table, key)
-        self.found.append(Problem(str(self.path), where, key, message, fix, level))
+        self.found.append(
+            RecordProblem(str(self.path), where, key, message, fix, level)
+        )
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:

@@ -19,7 +19,7 @@ from cordax.records.keys import (
     split_key,
 )
 from cordax.records.reader import Reader
-from cordax.records.record import Measurement, Problem, Record
+from cordax.records.record import Measurement, Record, RecordProblem
 from cordax.records.words import condition_words, typed_name, typed_sex
 from cordax.vocabulary import nearest_keys
 
@@ -30,7 +30,7 @@ _ADULT = PATIENT["age"].low  # years; named states and priors are of adults
 
 def build(
     path: Path, text: str, data: dict[str, Any]
-) -> tuple[Record | None, list[Problem]]:
+) -> tuple[Record | None, list[RecordProblem]]:
     """The record and everything that is wrong with it."""
     reader = Reader(path, text)
     for table in data:

@@ -19,7 +19,7 @@ CONDITIONS = tuple(vocabulary.CONDITIONS)
 
 
 @dataclass(frozen=True)
-class Problem:
+class RecordProblem:
     """One thing wrong with a record: where, what, and what to type instead."""
 
     file: str
@@ -37,7 +37,7 @@ class Problem:
 class RecordError(ValueError):
     """A record that cannot be used; `problems` holds every reason."""
 
-    def __init__(self, problems: list[Problem]):
+    def __init__(self, problems: list[RecordProblem]):
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
 
@@ -64,7 +64,7 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class Waveform:
+class RecordedWaveform:
     """A signal as recorded, and its mean beat starting at the foot of the pressure.
 
     `time_s` and `value` are the chosen stretch; `beat_time_s` and `beat` at most 64
@@ -104,7 +104,7 @@ class Record:
 
     id: str
     measurements: tuple[Measurement, ...]
-    waveforms: tuple[Waveform, ...] = ()
+    waveforms: tuple[RecordedWaveform, ...] = ()
     age_years: float | None = None
     sex: Literal["male", "female"] | None = None
     height_cm: float | None = None
@@ -112,7 +112,7 @@ class Record:
     conditions: tuple[str, ...] = ()
     source: str = ""
     note: str = ""
-    warnings: tuple[Problem, ...] = ()
+    warnings: tuple[RecordProblem, ...] = ()
     path: str = ""
     text: str = field(default="", repr=False)
     stated_body_surface_area_m2: float | None = None
@@ -167,7 +167,7 @@ def from_payload(plain: dict[str, Any]) -> Record:
     """A Record out of what `Record.payload` gave."""
     parts = dict(plain)
     parts["measurements"] = tuple(Measurement(**m) for m in parts["measurements"])
-    parts["waveforms"] = tuple(Waveform(**w) for w in parts["waveforms"])
-    parts["warnings"] = tuple(Problem(**p) for p in parts["warnings"])
+    parts["waveforms"] = tuple(RecordedWaveform(**w) for w in parts["waveforms"])
+    parts["warnings"] = tuple(RecordProblem(**p) for p in parts["warnings"])
     parts["conditions"] = tuple(parts["conditions"])
     return Record(**parts)

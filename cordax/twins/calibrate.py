@@ -13,7 +13,7 @@ from cordax.records.record import Record
 from cordax.twins import prepare as build
 from cordax.twins.twin import Twin
 from learned.storage.hybrid import Learned
-from learned.terms.residual import silenced
+from learned.terms.residual import without_residual
 
 DRAWS = 255  # with the most probable one, whole chunks of lanes
 
@@ -126,7 +126,8 @@ def calibrate(
     plain = None
     if residual is not None:
         plain = fit(
-            silenced(start.model), start.space, start.observations, start.experiment,
+            without_residual(start.model), start.space, start.observations,
+            start.experiment,
             starts=STARTS, key=jax.random.fold_in(key, 0),
         )  # fmt: skip
     how: dict[str, Any] = {}

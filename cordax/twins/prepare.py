@@ -21,20 +21,19 @@ from calibration.parameters.patient_priors import (
     _FILLING,
     _FREE_BY_WAVE,
     _FREE_TRANSFER,
-    _YIELDING,
     ANAESTHETISED_GAIN,
     AWAKE_GAIN,
     FREE,
     FREE_BY_CONDITION,
     REFERENCE_AREA,
+    STRESS_RELAXATION,
     _free,
     _stiffness,
 )
 from calibration.parameters.priors import LogNormal, Normal
 from calibration.parameters.space import Free, Space
 from calibration.problems.circulation import Experiment, Indices
-from cordax.records.record import Record
-from cordax.records.record import Waveform as RecordedWaveform
+from cordax.records.record import Record, RecordedWaveform
 from cordax.twins.features import Seen
 from learned.storage.file import LearnedError
 from learned.storage.hybrid import Learned
@@ -110,11 +109,12 @@ def _model(record: Record, state: str, said: list[str]) -> tuple[Circulation, fl
         said.append(f"Anaesthesia moves the medians of priors: {told}.")
     veins = "systemic_veins.compliance"
     stressed = "systemic_veins.unstressed_volume"
-    extra = (_YIELDING - 1.0) * get(model, veins) * _FILLING
-    model = replace(model, veins, _YIELDING * get(model, veins))
+    extra = (STRESS_RELAXATION - 1.0) * get(model, veins) * _FILLING
+    model = replace(model, veins, STRESS_RELAXATION * get(model, veins))
     model = replace(model, stressed, get(model, stressed) - extra)
     said.append(
-        f"Venous compliance x {_YIELDING:g} for stress relaxation within minutes, "
+        f"Venous compliance x {STRESS_RELAXATION:g} for stress relaxation within "
+        "minutes, "
         "with a wide prior."
     )
     model = replace(model, "rhythm.rate", record.heart_rate)

@@ -31,7 +31,7 @@ from cordax.twins.what_if import Draw, WhatIf, awake, change_rows, kept_of, trea
 from learned.storage import file as learned_file
 from learned.storage import hybrid as storage
 from learned.storage.hybrid import Learned
-from learned.terms.residual import silenced
+from learned.terms.residual import without_residual
 from physio.files import note_file, versions
 from physio.hemodynamics.control.baroreflex import LOOP_GAIN_AT_UNIT_GAIN
 from physio.parameters import parameters
@@ -72,7 +72,7 @@ class Twin:
     @property
     def model(self) -> Any:
         """The most probable circulation."""
-        return self.problem.pushed(jnp.asarray(self.z))[0]
+        return self.problem.model_at(jnp.asarray(self.z))[0]
 
     @cached_property
     def rest(self) -> Draw:
@@ -86,7 +86,7 @@ class Twin:
             return self.rest
         s = self.start
         return self._beats(
-            Problem(silenced(s.model), s.space, s.observations, s.experiment)
+            Problem(without_residual(s.model), s.space, s.observations, s.experiment)
         )
 
     def _beats(self, problem: Problem) -> Draw:

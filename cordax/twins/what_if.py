@@ -147,7 +147,7 @@ def awake(problem: Problem, z: Array, gain: Array, sensed: Array) -> tuple[Any, 
     """Models and experiments of draws, stacked, with the reflex at rest in each."""
 
     def one(z: Array, gain: Array, sensed: Array) -> tuple[Any, Any]:
-        model, experiment, _ = problem.pushed(z)
+        model, experiment, _ = problem.model_at(z)
         return replace(model, "reflex", Baroreflex(gain, sensed)), experiment
 
     return eqx.filter_vmap(one)(z, gain, sensed)

@@ -28,8 +28,8 @@ from learned.terms.residual import (
     NeuralResidual,
     look_up,
     neural_residual,
-    silenced,
     visited,
+    without_residual,
 )
 
 __all__ = [
@@ -53,7 +53,7 @@ __all__ = [
     "neural_residual",
     "outside",
     "outward",
-    "silenced",
+    "without_residual",
     "told_by",
     "visited",
     "voltage_clamp",

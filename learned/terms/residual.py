@@ -54,7 +54,7 @@ def visited(
     return jax.vmap(lambda t, y: correction.inputs(base, t, y, inputs))(run.t, run.y)
 
 
-def silenced(hybrid: AbstractAugmented) -> Any:
+def without_residual(hybrid: AbstractAugmented) -> Any:
     """The hybrid with a residual that adds exactly nothing.
 
     It answers as its mechanistic model does, through the programs that were compiled

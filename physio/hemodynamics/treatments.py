@@ -15,10 +15,10 @@ from physio.hemodynamics.elements.devices import Defect, RotaryPump, peep_from_c
 from physio.interventions import Intervention, scale, set_to, shift, then
 from physio.parameters import replace
 
-Dose = Float[ArrayLike, ""]
+Amount = Float[ArrayLike, ""]
 
 
-def fluid_bolus(volume: Dose, *, retained: Dose = 0.7) -> Intervention:
+def fluid_bolus(volume: Amount, *, retained: Amount = 0.7) -> Intervention:
     """A bolus of crystalloid (mL); ``retained`` is the share still in the vessels.
 
     About 70 % at the end of a 15-30 minute infusion: Hahn 2010,
@@ -27,7 +27,7 @@ def fluid_bolus(volume: Dose, *, retained: Dose = 0.7) -> Intervention:
     return shift("blood_volume", jnp.asarray(volume) * retained)
 
 
-def haemorrhage(volume: Dose) -> Intervention:
+def haemorrhage(volume: Amount) -> Intervention:
     """A loss of blood (mL), before fluid moves into the vessels.
 
     Classes by the share of blood lost: American College of Surgeons, ATLS, 10th ed.,
@@ -36,7 +36,7 @@ def haemorrhage(volume: Dose) -> Intervention:
     return shift("blood_volume", -jnp.asarray(volume))
 
 
-def vasodilator(factor: Dose) -> Intervention:
+def vasodilator(factor: Amount) -> Intervention:
     """Multiplies systemic resistance (0.8: 20 % less).
 
     Arterioles only, as hydralazine: Koch-Weser 1976, N Engl J Med 295:320.
@@ -44,7 +44,7 @@ def vasodilator(factor: Dose) -> Intervention:
     return scale("systemic.resistance", factor)
 
 
-def vasopressor(factor: Dose, *, recruited: Dose = 600.0) -> Intervention:
+def vasopressor(factor: Amount, *, recruited: Amount = 600.0) -> Intervention:
     """Multiplies systemic resistance (1.3) and constricts the veins.
 
     (factor - 1) x ``recruited`` mL become stressed: Persichini 2012,
@@ -58,7 +58,7 @@ def vasopressor(factor: Dose, *, recruited: Dose = 600.0) -> Intervention:
     )
 
 
-def inotrope(factor: Dose) -> Intervention:
+def inotrope(factor: Amount) -> Intervention:
     """Multiplies the active elastance of both ventricles (1.3: 30 % stronger).
 
     What adrenaline does to the pressure-volume ratio: Suga, Sagawa & Shoukas 1973,
@@ -70,7 +70,7 @@ def inotrope(factor: Dose) -> Intervention:
     )
 
 
-def beta_blocker(dose: Dose) -> Intervention:
+def beta_blocker(dose: Amount) -> Intervention:
     """A beta-blocker, dose 1 being a standard daily dose.
 
     Heart rate -12 /min (Wong 2014, 10.1002/14651858.CD007452.pub2) and 10 % less
@@ -80,7 +80,7 @@ def beta_blocker(dose: Dose) -> Intervention:
     return then(shift("rhythm.rate", -12.0 * dose), inotrope(1.0 - 0.1 * dose))
 
 
-def heart_rate(rate: Dose) -> Intervention:
+def heart_rate(rate: Amount) -> Intervention:
     """Sets the heart rate (1/min), before any reflex.
 
     Systole shortens with the square root of the cycle: Bazett 1920, Heart 7:353.
@@ -88,7 +88,7 @@ def heart_rate(rate: Dose) -> Intervention:
     return set_to("rhythm.rate", rate)
 
 
-def valve_replacement(area: Dose, *, valve: str = "aortic_valve") -> Intervention:
+def valve_replacement(area: Amount, *, valve: str = "aortic_valve") -> Intervention:
     """A prosthesis of an effective orifice area (cm^2), competent.
 
     1.4-2.0 cm^2 for common sizes: Lancellotti 2016, 10.1093/ehjci/jew025.
@@ -96,7 +96,7 @@ def valve_replacement(area: Dose, *, valve: str = "aortic_valve") -> Interventio
     return then(set_to(f"{valve}.open_area", area), set_to(f"{valve}.leak_area", 0.0))
 
 
-def valve_repair(share: Dose, *, valve: str = "mitral_valve") -> Intervention:
+def valve_repair(share: Amount, *, valve: str = "mitral_valve") -> Intervention:
     """Multiplies a valve's regurgitant orifice area by 1 - share (1: competent).
 
     The area by which regurgitation is graded: Zoghbi 2017, 10.1016/j.echo.2017.01.007.
@@ -120,7 +120,7 @@ class _WithConnection(eqx.Module):
         return eqx.tree_at(lambda m: m.connections, circulation, connections)
 
 
-def lvad(speed: Dose) -> Intervention:
+def lvad(speed: Amount) -> Intervention:
     """A rotary pump from the left ventricle to the aorta at a speed (rpm).
 
     Simaan 2009, 10.1109/TCST.2008.912123.
@@ -130,7 +130,7 @@ def lvad(speed: Dose) -> Intervention:
     )
 
 
-def septal_defect(area: Dose) -> Intervention:
+def septal_defect(area: Amount) -> Intervention:
     """A ventricular septal defect of an effective area (cm^2).
 
     Penny & Vick 2011, 10.1016/S0140-6736(10)61339-6.
@@ -148,7 +148,7 @@ class _Peep(eqx.Module):
         return replace(circulation, "airway", peep_from_cmh2o(self.pressure))
 
 
-def peep(pressure: Dose) -> Intervention:
+def peep(pressure: Amount) -> Intervention:
     """Positive end-expiratory pressure (cmH2O), part of it around the heart.
 
     Chiumello 2008, 10.1164/rccm.200710-1589OC.

@@ -15,7 +15,7 @@ from cordax.records.consistency.compare import (
     apart,
     combined,
 )
-from cordax.records.record import Waveform
+from cordax.records.record import RecordedWaveform
 from physio.units import MMHG_PER_CMH2O, MMHG_PER_KPA, PERCENT, S_PER_MIN
 
 #: Signal -> what of its beat is compared with which number.
@@ -57,7 +57,7 @@ def waveforms(facts: Facts) -> Iterator[Contradiction]:
 
 
 def _compared(
-    facts: Facts, wave: Waveform, kind: str, value: float
+    facts: Facts, wave: RecordedWaveform, kind: str, value: float
 ) -> Contradiction | None:
     typed, unit = facts.number(kind), facts.known[kind].unit
     own = 5.0 if unit == "%" else wave.sd  # points of an ejection fraction
@@ -80,7 +80,7 @@ def _compared(
     )
 
 
-def _rate(facts: Facts, wave: Waveform) -> Iterator[Contradiction]:
+def _rate(facts: Facts, wave: RecordedWaveform) -> Iterator[Contradiction]:
     rate = facts.known.get("heart_rate")
     if rate is None or rate.line == wave.line:  # taken from the waveform itself
         return

@@ -11,7 +11,7 @@ from cordax.records.formats import delimited
 from cordax.records.formats.clock import SECONDS, times
 from cordax.records.formats.delimited import TableError
 from cordax.records.keys import SITES
-from cordax.records.record import Measurement, Waveform
+from cordax.records.record import Measurement, RecordedWaveform
 from cordax.records.waveforms import artefacts
 from cordax.records.waveforms import signals as wf
 from cordax.records.waveforms.units import require_likely, unit_of
@@ -45,7 +45,7 @@ _KEYS = (
 
 def read_waveforms(
     reader: "Reader", tables: list[dict[str, Any]], numbers: dict[str, Measurement]
-) -> list[Waveform]:
+) -> list[RecordedWaveform]:
     """Every waveform that can be used; problems go to `reader`.
 
     Signals of one file share its beats, so that they stay aligned.
@@ -149,7 +149,7 @@ def _load(
     return unit, t, value
 
 
-def _wave(reader, where, table, unit, t, value, rate, shared) -> Waveform:
+def _wave(reader, where, table, unit, t, value, rate, shared) -> RecordedWaveform:
     signal = table["signal"]
     if _is_single(table, t, rate):
         period, beats, left_out = t.size * float(np.median(np.diff(t))), 1, 0
@@ -164,7 +164,7 @@ def _wave(reader, where, table, unit, t, value, rate, shared) -> Waveform:
     _check_rate(table, period, rate)
     if "role" in table:
         reader.typed_roles.add(f"line {reader.line(where)}")
-    return Waveform(
+    return RecordedWaveform(
         signal=signal,
         site=table.get("site", "radial") if signal == "arterial_pressure" else "",
         unit=unit,

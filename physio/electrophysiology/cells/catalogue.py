@@ -38,11 +38,11 @@ class Cell:
     """A membrane model by name: how it is made, and how it is run in tissue.
 
     ``build`` takes a layer of the wall where ``layers`` names any, the first unless one
-    is given. The voltage in mV is ``millivolts[0] * v + millivolts[1]``. ``step`` (ms)
-    is the largest at which its waves are used; a grid may ask for less. How wide a grid
-    may be is no number of its own: it follows from its velocity without a grid
-    (``velocity.tuning.WIDEST``). ``unaveraged`` says why a model has no coefficients of
-    the bond average, where it has none.
+    is given. The voltage in mV is ``voltage_scale_offset[0] * v +
+    voltage_scale_offset[1]``. ``step`` (ms) is the largest at which its waves are used;
+    a grid may ask for less. How wide a grid may be is no number of its own: it follows
+    from its velocity without a grid (``velocity.tuning.WIDEST``). ``unaveraged`` says
+    why a model has no coefficients of the bond average, where it has none.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Cell:
     source: str
     build: Callable[..., Any]
     layers: tuple[str, ...] = ()
-    millivolts: tuple[float, float] = (1.0, 0.0)
+    voltage_scale_offset: tuple[float, float] = (1.0, 0.0)
     step: float = 0.02
     unaveraged: str = ""
 
@@ -77,19 +77,19 @@ ENTRIES: tuple[Cell, ...] = (
         "mitchell_schaeffer_2003", MitchellSchaeffer2003,
         "two variables, four times: the quickest",
         "Mitchell, Schaeffer 2003, 10.1016/S0092-8240(03)00041-7",
-        MitchellSchaeffer2003, millivolts=_HUNDRED, step=0.1,
+        MitchellSchaeffer2003, voltage_scale_offset=_HUNDRED, step=0.1,
     ),
     Cell(
         "corrado_niederer_2016", CorradoNiederer2016,
         "Mitchell-Schaeffer in the form that never excites itself",
         "Corrado, Niederer 2016, 10.1016/j.mbs.2016.08.010",
-        CorradoNiederer2016, millivolts=_HUNDRED, step=0.05,
+        CorradoNiederer2016, voltage_scale_offset=_HUNDRED, step=0.05,
     ),
     Cell(
         "aliev_panfilov_1996", AlievPanfilov1996,
         "two variables, a slow upstroke: for qualitative studies of re-entry",
         "Aliev, Panfilov 1996, 10.1016/0960-0779(95)00089-5",
-        AlievPanfilov1996, millivolts=_HUNDRED, step=0.05,
+        AlievPanfilov1996, voltage_scale_offset=_HUNDRED, step=0.05,
     ),
     Cell(
         "bueno_orovio_2008", BuenoOrovio2008,

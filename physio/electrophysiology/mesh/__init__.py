@@ -1,6 +1,6 @@
 """Meshes: geometry, units, checks, repair, order; files in formats/."""
 
-from physio.electrophysiology.mesh.check import Problem, repair
+from physio.electrophysiology.mesh.check import MeshProblem, repair
 from physio.electrophysiology.mesh.generate import (
     box_tetra,
     disc,
@@ -31,7 +31,7 @@ from physio.electrophysiology.mesh.units import MM_PER, Size, choose, doubt
 __all__ = [
     "MM_PER",
     "Mesh",
-    "Problem",
+    "MeshProblem",
     "Size",
     "TETRA_FACES",
     "as_text",

@@ -28,7 +28,7 @@ _LINKED = "give a line element between nodes that are layers on purpose"
 
 
 @dataclass(frozen=True)
-class Problem:
+class MeshProblem:
     """One kind of fault: what it is, where, how many, and what to do about it.
 
     ``name`` is the word that ``repair`` takes, where it can mend the fault.
@@ -44,7 +44,7 @@ class Problem:
         return f"{self.what} ({self.where}). {self.advice}"
 
 
-def check(mesh: Mesh) -> list[Problem]:
+def check(mesh: Mesh) -> list[MeshProblem]:
     """Every problem of the mesh; an empty list where it can be used as it is."""
     found = [*_nodes(mesh)]
     for kind in mesh.elements:
@@ -59,10 +59,10 @@ def check(mesh: Mesh) -> list[Problem]:
     return found
 
 
-def _nodes(mesh: Mesh) -> Iterable[Problem]:
+def _nodes(mesh: Mesh) -> Iterable[MeshProblem]:
     lost = ~np.isfinite(mesh.nodes).all(axis=1)
     if lost.any():
-        yield Problem(
+        yield MeshProblem(
             "coordinates",
             f"{_n(lost.sum(), 'node')} without finite coordinates",
             _listed("node", np.flatnonzero(lost)),
@@ -71,7 +71,7 @@ def _nodes(mesh: Mesh) -> Iterable[Problem]:
         )
     twice = np.flatnonzero(_same_place(mesh) != np.arange(mesh.n_node))
     if len(twice):
-        yield Problem(
+        yield MeshProblem(
             "duplicate nodes",
             f"{_n(len(twice), 'node')} at the place of another, so that nothing "
             "conducts across",
@@ -81,7 +81,7 @@ def _nodes(mesh: Mesh) -> Iterable[Problem]:
         )
     unused = _unused(mesh)
     if unused.any():
-        yield Problem(
+        yield MeshProblem(
             "unreferenced nodes",
             f"{_n(unused.sum(), 'node')} that no element names",
             _listed("node", np.flatnonzero(unused)),
@@ -90,7 +90,7 @@ def _nodes(mesh: Mesh) -> Iterable[Problem]:
         )
 
 
-def _elements(mesh: Mesh, kind: str) -> Iterable[Problem]:
+def _elements(mesh: Mesh, kind: str) -> Iterable[MeshProblem]:
     flat = _flat(mesh, kind)
     faults = (
         ("degenerate", flat, "without size", "Remove them with repair."),
@@ -102,7 +102,7 @@ def _elements(mesh: Mesh, kind: str) -> Iterable[Problem]:
         if len(where):
             share = "all " if mask.all() and len(mask) > 1 else ""
             centre = mesh.nodes[mesh.elements[kind][where[0]]].mean(axis=0)
-            yield Problem(
+            yield MeshProblem(
                 name,
                 f"{share}{_n(len(where), kind)} {what}",
                 _places(mesh, kind, where, centre),
@@ -113,14 +113,14 @@ def _elements(mesh: Mesh, kind: str) -> Iterable[Problem]:
         yield from _overlaps(mesh, mesh.elements[kind][~faults[2][1]])
 
 
-def _overlaps(mesh: Mesh, tetra: Int[np.ndarray, "n_elem 4"]) -> Iterable[Problem]:
+def _overlaps(mesh: Mesh, tetra: Int[np.ndarray, "n_elem 4"]) -> Iterable[MeshProblem]:
     faces = tetra[:, geometry.TETRA_FACES].reshape(-1, 3)
     keys = geometry.row_keys(faces)
     ordered = np.sort(keys)
     third = ordered[2:][ordered[2:] == ordered[:-2]]
     if len(third):
         face = faces[np.argmax(keys == third[0])]
-        yield Problem(
+        yield MeshProblem(
             "overlap",
             f"{_n(len(np.unique(third)), 'face')} shared by more than two tetrahedra, "
             "which therefore overlap",
@@ -130,12 +130,12 @@ def _overlaps(mesh: Mesh, tetra: Int[np.ndarray, "n_elem 4"]) -> Iterable[Proble
         )
 
 
-def _pieces(mesh: Mesh) -> Iterable[Problem]:
+def _pieces(mesh: Mesh) -> Iterable[MeshProblem]:
     label = mesh.components()
     sizes = np.bincount(label[label >= 0])
     if len(sizes) > 1:
         start = int(np.argmax(label == 1))
-        yield Problem(
+        yield MeshProblem(
             "pieces",
             f"{len(sizes)} pieces of tissue that do not touch",
             f"their nodes: {_some(sizes)}; the second near {_at(mesh.nodes[start])}",
@@ -144,11 +144,11 @@ def _pieces(mesh: Mesh) -> Iterable[Problem]:
         )
 
 
-def _surface(mesh: Mesh) -> Iterable[Problem]:
+def _surface(mesh: Mesh) -> Iterable[MeshProblem]:
     alone, many = geometry.open_edges(mesh.elements["triangle"])
     if len(alone):
         rims = geometry.components(mesh.n_node, alone).max() + 1
-        yield Problem(
+        yield MeshProblem(
             "open surface",
             f"the surface is open: {_n(len(alone), 'edge')} with one triangle, around "
             f"{_n(rims, 'hole')}",
@@ -157,7 +157,7 @@ def _surface(mesh: Mesh) -> Iterable[Problem]:
             "Fine for atrial tissue; close it before filling it with voxels.",
         )
     if len(many):
-        yield Problem(
+        yield MeshProblem(
             "non-manifold edges",
             f"{_n(len(many), 'edge')} with more than two triangles",
             f"the first at {_at(mesh.nodes[many[0, 0]])}",
@@ -166,7 +166,7 @@ def _surface(mesh: Mesh) -> Iterable[Problem]:
         )
 
 
-def _directions(mesh: Mesh, name: str, kind: str, given) -> Iterable[Problem]:
+def _directions(mesh: Mesh, name: str, kind: str, given) -> Iterable[MeshProblem]:
     length = np.linalg.norm(given, axis=1)
     with np.errstate(invalid="ignore"):
         wrong = np.abs(length - 1.0) > UNIT_LENGTH
@@ -178,7 +178,7 @@ def _directions(mesh: Mesh, name: str, kind: str, given) -> Iterable[Problem]:
         where = np.flatnonzero(mask)
         if len(where):
             centre = mesh.nodes[mesh.elements[kind][where[0]]].mean(axis=0)
-            yield Problem(
+            yield MeshProblem(
                 word,
                 f"{_n(len(where), name)} of {len(mask)} {what}",
                 _places(mesh, kind, where, centre),
@@ -249,8 +249,8 @@ def _repeated(mesh: Mesh, kind: str) -> Bool[np.ndarray, " n_elem"]:
 def repair(mesh: Mesh, names: Iterable[str] | None = None) -> tuple[Mesh, list[str]]:
     """Mends the named problems and says what it did, one sentence each.
 
-    ``names`` are those of ``Problem.name``; without them everything in ``REPAIRS`` but
-    "pieces", in its order.
+    ``names`` are those of ``MeshProblem.name``; without them everything in ``REPAIRS``
+    but "pieces", in its order.
 
     **Raises** ValueError for a name that cannot be mended.
     """

@@ -19,7 +19,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 from physio.units import PERCENT
 
 
-class Beats(eqx.Module):
+class ActivationBeats(eqx.Module):
     """Activation and repolarisation (ms) of every beat at every node; NaN if absent."""
 
     activation: Float[Array, "n_beat n_node"]
@@ -152,10 +152,10 @@ def action_potentials(
     level: float | None = None,
     n_beat: int | None = None,
     blanking: float = 0.0,
-) -> Beats:
+) -> ActivationBeats:
     """Every beat of a recording: activation, repolarisation, APD and DI."""
     activation = activation_times(t, v, threshold, n_beat=n_beat, blanking=blanking)
-    return Beats(
+    return ActivationBeats(
         activation,
         repolarisation_times(t, v, activation, percent=percent, level=level),
     )
@@ -169,7 +169,7 @@ def restitution_pairs(
 
     Pairs of which one is unknown are left out; beats run fastest.
     """
-    beats = Beats(jnp.asarray(activation), jnp.asarray(repolarisation))
+    beats = ActivationBeats(jnp.asarray(activation), jnp.asarray(repolarisation))
     interval = np.asarray(beats.diastolic_interval).T.ravel()
     duration = np.asarray(beats.duration).T.ravel()
     known = np.isfinite(interval) & np.isfinite(duration)

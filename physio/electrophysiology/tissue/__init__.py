@@ -19,7 +19,7 @@ from physio.electrophysiology.tissue.pacing import (
 )
 from physio.electrophysiology.tissue.recording import (
     COMPILER,
-    Record,
+    Recorder,
     Run,
     activation_map,
     in_pairs,
@@ -31,7 +31,7 @@ __all__ = [
     "COMPILER",
     "Monodomain",
     "Pacing",
-    "Record",
+    "Recorder",
     "Run",
     "Stimulus",
     "TissueState",

@@ -6,7 +6,7 @@ import numpy as np
 
 from physio.electrophysiology.tissue.monodomain import Monodomain
 from physio.electrophysiology.tissue.pacing import Stimulus
-from physio.electrophysiology.tissue.recording import Record, run
+from physio.electrophysiology.tissue.recording import Recorder, run
 
 REACH = 3.0  # mm beyond the stimulus at which a wave counts as started
 _MOST = 8  # doublings or halvings before no threshold is believed in
@@ -28,13 +28,13 @@ def captures(
     """
     from scipy.spatial import KDTree
 
-    struck = np.isfinite(np.asarray(pulse.onset))
+    stimulated = np.isfinite(np.asarray(pulse.onset))
     nodes = np.asarray(tissue.nodes)
-    away, _ = KDTree(nodes[struck]).query(nodes)
+    away, _ = KDTree(nodes[stimulated]).query(nodes)
     beyond = away >= min(reach, float(away.max()))
     first = eqx.tree_at(lambda p: p.starts, pulse, jnp.zeros(1, pulse.starts.dtype))
     duration = _EVERY * np.ceil((first.ends() + wait) / _EVERY)
-    seen = run(tissue, duration, first, dt=dt, record=Record(every=_EVERY))
+    seen = run(tissue, duration, first, dt=dt, record=Recorder(every=_EVERY))
     return bool(np.isin(seen.node, np.flatnonzero(beyond)).any())
 
 

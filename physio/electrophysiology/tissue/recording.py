@@ -39,7 +39,7 @@ COMPILER = {"xla_cpu_prefer_vector_width": 512}  # its own choice is 256 bits
 
 
 @dataclass(frozen=True)
-class Record:
+class Recorder:
     """What a run gathers.
 
     ``every`` (ms) is the interval of ``frames`` (all voltages, as ``frame_dtype``) and
@@ -118,7 +118,7 @@ def run(
     pacing: Any = None,
     *,
     dt: float = 0.02,
-    record: Record | None = None,
+    record: Recorder | None = None,
     y0: TissueState | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: float = 60.0,
@@ -133,7 +133,7 @@ def run(
     Raises ``ValueError`` where dt exceeds the stability limit, where times are no whole
     numbers of steps, and where a checkpoint belongs to another run.
     """
-    record = Record() if record is None else record
+    record = Recorder() if record is None else record
     sample = _steps(record.every, dt, "record.every")
     total = _steps(duration, record.every, "duration")
     work = _Chunks(tissue, pacing, dt, sample, record)
@@ -173,7 +173,7 @@ class _Chunks:
     """Runs one chunk after another; the compiled program is made once."""
 
     def __init__(
-        self, tissue: Monodomain, pacing: Any, dt: float, sample: int, record: Record
+        self, tissue: Monodomain, pacing: Any, dt: float, sample: int, record: Recorder
     ) -> None:
         self.tissue, self.pacing = tissue, pacing
         self.prepared, limit = _prepared(tissue, dt)

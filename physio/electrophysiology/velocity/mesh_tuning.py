@@ -22,7 +22,7 @@ from physio.electrophysiology.mesh.generate import box_tetra
 from physio.electrophysiology.mesh.mesh import Mesh
 from physio.electrophysiology.tissue.monodomain import Monodomain, as_dtype
 from physio.electrophysiology.tissue.pacing import stimulate
-from physio.electrophysiology.tissue.recording import Record, run
+from physio.electrophysiology.tissue.recording import Recorder, run
 from physio.electrophysiology.velocity.tuning import CableTuner, Tuned, Waves, worse
 
 _ROUNDS = 3
@@ -40,7 +40,7 @@ _SLOWER = 2.0  # than wanted: a wave that is still to be tuned arrives all the s
 class _Block(NamedTuple):
     mesh: Mesh
     timed: np.ndarray
-    struck: np.ndarray
+    stimulated: np.ndarray
 
 
 def tune_mesh(
@@ -145,7 +145,7 @@ class _Bars(Waves):
         )  # fmt: skip
         strength, duration = self.cell.stimulus
         pacing = stimulate(
-            block.struck, strength=1.2 * strength, duration=2 * duration,
+            block.stimulated, strength=1.2 * strength, duration=2 * duration,
             dtype=self.kind,
         )  # fmt: skip
         length = float(np.ptp(mesh.nodes[:, 0]))
@@ -156,7 +156,7 @@ class _Bars(Waves):
         parts = int(np.ceil(self.dt / limit))
         seen = run(
             tissue, float(_EVERY * np.ceil(last / _EVERY)), pacing,
-            dt=self.dt / parts, record=Record(every=_EVERY),
+            dt=self.dt / parts, record=Recorder(every=_EVERY),
         )  # fmt: skip
         first, at = seen.activation()[block.timed], mesh.nodes[block.timed]
         if not np.isfinite(first).all():

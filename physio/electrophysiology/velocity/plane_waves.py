@@ -137,7 +137,7 @@ def _timed(
             volumes=jnp.ones(count, kind),
             paired=True,
         )
-        struck = here < line.start
+        stimulated = here < line.start
         strength, duration = 1.2 * cell.stimulus[0], 2 * cell.stimulus[1]
 
         def unfinished(carry: Any) -> Array:
@@ -147,7 +147,9 @@ def _timed(
         def step(carry: Any) -> Any:
             index, y, times = carry
             t = index.astype(kind) * jnp.asarray(dt, kind)
-            stimulus = jnp.where(struck & (t < duration), strength, jnp.zeros((), kind))
+            stimulus = jnp.where(
+                stimulated & (t < duration), strength, jnp.zeros((), kind)
+            )
             drive = scheme.drive(cell, prepared, operator, y)
             after = rush_larsen(cell, y, drive, stimulus, dt)
             ends = jnp.stack([line.near, line.far])

@@ -29,7 +29,7 @@ from physio.hemodynamics.elements.sources import (
     FlowSource,
     PressureSource,
     Reservoir,
-    Waveform,
+    SampledActivation,
 )
 from physio.hemodynamics.elements.valves import (
     BLOOD_DENSITY,
@@ -75,7 +75,7 @@ __all__ = [
     "TanhDiode",
     "TwoCosine",
     "Vein",
-    "Waveform",
+    "SampledActivation",
     "orifice_flow",
     "peep_from_cmh2o",
 ]

@@ -25,14 +25,14 @@ from physio.rhythm import Timing
 _GIVEN = "given with the case it drives"
 
 
-class Waveform(AbstractActivation):
+class SampledActivation(AbstractActivation):
     """A wave sampled at equal steps over the cycle, linear between the samples.
 
     The last sample stands at the cycle's end; the wave stretches with the cycle, so
     that it stays periodic at any rate.
     """
 
-    stored_as: ClassVar[str] = "Waveform"
+    stored_as: ClassVar[str] = "SampledActivation"
 
     follows: str = eqx.field(static=True)
     samples: Array = param(

@@ -11,7 +11,7 @@ from physio.hemodynamics.indices.beat import (
     trough,
 )
 from physio.hemodynamics.indices.respiratory_variation import (
-    Beats,
+    BreathBeats,
     Variation,
     smooth_over_breath,
     variation,
@@ -19,7 +19,7 @@ from physio.hemodynamics.indices.respiratory_variation import (
 )
 
 __all__ = [
-    "Beats",
+    "BreathBeats",
     "UNITS",
     "Variation",
     "aortic_site",

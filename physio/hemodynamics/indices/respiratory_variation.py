@@ -1,9 +1,9 @@
 """Pulse-pressure and stroke-volume variation of a ventilated circulation.
 
 A march from the periodic state that holds ventilation at its mean; the beats until
-the transient has died are dropped. Beats of several offsets between beat and breath
-are pooled, because a heart rate near a small multiple of the breathing rate meets
-each breath at the same few phases.
+the transient has died are dropped. BreathBeats of several offsets between beat and
+breath are pooled, because a heart rate near a small multiple of the breathing rate
+meets each breath at the same few phases.
 
 **Study's definition**: a Fourier series over the phase of the breath (3 harmonics,
 2 above 20 breaths per minute) fitted to the beats, (max - min) / mean of the smooth.
@@ -49,7 +49,7 @@ class Variation(NamedTuple):
     ok: Array
 
 
-class Beats(NamedTuple):
+class BreathBeats(NamedTuple):
     """One row per offset: onset since the first breath (s), pulse pressure (mmHg)
     and stroke volume (mL) of each beat."""
 
@@ -126,7 +126,7 @@ def _of_beat(run: Trajectory, steps: int, beats: int) -> tuple[Array, Array]:
 def ventilated_beats(
     circulation: Circulation, ventilation: Ventilation, *, discard: int, beats: int,
     offsets: int, steps_per_beat: int,
-) -> tuple[Beats, Bool[Array, ""]]:  # fmt: skip
+) -> tuple[BreathBeats, Bool[Array, ""]]:  # fmt: skip
     """The beats after ``discard`` of them, for each offset, and whether all is well.
 
     The offsets are even shares of a beat.
@@ -137,7 +137,7 @@ def ventilated_beats(
     )  # fmt: skip
     cycle = S_PER_MIN / get(periodic.system, "rhythm.rate")  # the reflex moves it
 
-    def one(share: Array) -> tuple[Beats, Array]:
+    def one(share: Array) -> tuple[BreathBeats, Array]:
         moved = replace(ventilation, "offset", ventilation.offset - share * cycle)
         run = march(
             periodic.system, inputs=CirculationInputs(ventilation=moved),
@@ -145,14 +145,14 @@ def ventilated_beats(
         )  # fmt: skip
         pressure, stroke = _of_beat(run, steps_per_beat, discard + beats)
         onset = run.t[:-1:steps_per_beat] - moved.offset
-        return Beats(*(x[discard:] for x in (onset, pressure, stroke))), run.ok
+        return BreathBeats(*(x[discard:] for x in (onset, pressure, stroke))), run.ok
 
     found, ok = jax.vmap(one)(jnp.arange(offsets) / offsets)
     return found, periodic.ok & jnp.all(ok)
 
 
 def variation_of_beats(
-    beats: Beats, rate: Float[Array, ""], ok: Bool[Array, ""]
+    beats: BreathBeats, rate: Float[Array, ""], ok: Bool[Array, ""]
 ) -> Variation:
     """The variation of beats under ventilation at ``rate`` (1/min)."""
     breath = beats.onset * rate / S_PER_MIN

@@ -14,7 +14,7 @@ from calibration.observations.kinds import KINDS, default_discrepancy
 from cordax.records import examine
 from cordax.records.consistency import RULES
 from cordax.records.consistency.compare import facts
-from cordax.records.record import Measurement, Record, Waveform
+from cordax.records.record import Measurement, Record, RecordedWaveform
 
 BASE: dict[str, Any] = {"heart_rate_bpm": 70, "systolic_pressure_mmhg": 120}
 BASE |= {"diastolic_pressure_mmhg": 75}
@@ -279,7 +279,7 @@ def wave(signal, low, high, period=0.86, line=20, **more):
     """A raised cosine between two values as a recorded beat."""
     t = np.arange(64) / 64
     beat = low + (high - low) * (0.5 - 0.5 * np.cos(2 * np.pi * t))
-    return Waveform(
+    return RecordedWaveform(
         signal, "radial" if signal == "arterial_pressure" else "", "mmHg", t, beat,
         t * period, beat, period, 1, 0, 3.0, "check", "w.csv", "abp", line, **more,
     )  # fmt: skip

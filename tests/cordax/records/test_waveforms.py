@@ -41,7 +41,7 @@ def minute():
     return t, pulse(t)
 
 
-def only(path: Path) -> record.Problem:
+def only(path: Path) -> record.RecordProblem:
     (problem,) = examine.problems(path)
     return problem
 

@@ -8,7 +8,7 @@ import pytest
 
 from learned.blocks.network import cubic, network
 from learned.blocks.ranges import MARGIN, Range
-from learned.terms.residual import NeuralResidual, neural_residual, silenced
+from learned.terms.residual import NeuralResidual, neural_residual, without_residual
 from physio import augment, get, march, scale, settle, simulate
 from physio.hemodynamics.exchange import Exchange, exchange
 from physio.hemodynamics.loops.states import named_state
@@ -51,7 +51,7 @@ def trained(base):
 
 
 @pytest.mark.parametrize(
-    "make", [hybrid_of, lambda base: silenced(weighty(hybrid_of(base)))]
+    "make", [hybrid_of, lambda base: without_residual(weighty(hybrid_of(base)))]
 )
 def test_at_birth_and_silenced_the_hybrid_is_its_base(base, make):
     a = settle(base, steps_per_beat=STEPS)

@@ -14,7 +14,7 @@ from physio import settle
 from physio.hemodynamics.circulation import CirculationInputs
 from physio.hemodynamics.indices.beat import UNITS
 from physio.hemodynamics.indices.respiratory_variation import (
-    Beats,
+    BreathBeats,
     smooth_over_breath,
     variation,
     variation_of_beats,
@@ -61,7 +61,7 @@ def invented(rate, share=0.1):
     """Three offsets of beats at 60/min whose size follows the breath by a cosine."""
     onset = jnp.arange(40)[None] + jnp.array([[0.0], [1 / 3], [2 / 3]])
     size = 1.0 + 0.5 * share * jnp.cos(2 * jnp.pi * onset * rate / 60.0)
-    return Beats(onset, 50.0 * size, 80.0 * size)
+    return BreathBeats(onset, 50.0 * size, 80.0 * size)
 
 
 @pytest.fixture(scope="module")

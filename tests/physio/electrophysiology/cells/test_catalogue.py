@@ -78,7 +78,10 @@ def test_an_entry_builds_every_layer_in_both_precisions(name, kind):
         assert type(cell) is entry.model
         start = cell.initial_state()
         assert {x.dtype for x in jax.tree.leaves(start)} == {jnp.dtype(kind)}
-        rest = entry.millivolts[0] * float(start.v) + entry.millivolts[1]
+        rest = (
+            entry.voltage_scale_offset[0] * float(start.v)
+            + entry.voltage_scale_offset[1]
+        )
         assert -95.0 < rest < -70.0
 
 

@@ -21,7 +21,9 @@ CELLS = {
 }
 #: dimensionless voltages: 0 at rest, about 1.5 at most
 DIMENSIONLESS = {
-    name for name, entry in cells.CATALOGUE.items() if entry.millivolts != (1.0, 0.0)
+    name
+    for name, entry in cells.CATALOGUE.items()
+    if entry.voltage_scale_offset != (1.0, 0.0)
 }
 #: gates by construction only: shares of a release, a flux (mM/ms)
 NOW = jnp.zeros(())

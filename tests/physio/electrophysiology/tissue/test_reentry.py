@@ -6,7 +6,7 @@ import pytest
 from benchmarks import reentry
 from physio.electrophysiology.anatomy.shapes import Ring
 from physio.electrophysiology.tissue.lesions import ablate
-from physio.electrophysiology.tissue.recording import Record, run
+from physio.electrophysiology.tissue.recording import Recorder, run
 
 LENGTH = 100.0
 
@@ -33,7 +33,7 @@ def test_only_a_lesion_right_across_ends_it():
             ablate(mask)(band),
             500.0,
             dt=reentry.DT,
-            record=Record(every=5.0),
+            record=Recorder(every=5.0),
             y0=turning,
         )
         assert (seen.time > 300.0).any() == lasts

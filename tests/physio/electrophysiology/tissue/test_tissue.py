@@ -26,7 +26,7 @@ from physio.electrophysiology.tissue.monodomain import (
     discretise,
 )
 from physio.electrophysiology.tissue.pacing import Pacing, stimulate, within
-from physio.electrophysiology.tissue.recording import Record, activation_map, run
+from physio.electrophysiology.tissue.recording import Recorder, activation_map, run
 from physio.parameters import replace
 from physio.simulate import march
 
@@ -55,7 +55,7 @@ def left_end(tissue, **options):
 def wave():
     """A strip paced once, as 32-bit tissue runs."""
     tissue = strip()
-    record = Record(every=2.0, frames=True, probes=(0, 80), frame_dtype="float16")
+    record = Recorder(every=2.0, frames=True, probes=(0, 80), frame_dtype="float16")
     return tissue, run(tissue, 30.0, left_end(tissue), record=record)
 
 
@@ -88,14 +88,14 @@ def test_what_is_recorded_agrees_with_itself(wave):
 def test_single_precision_is_enough(wave):
     _, single = wave
     tissue = strip(dtype=jnp.float64)
-    double = run(tissue, 30.0, left_end(tissue), record=Record(every=2.0))
+    double = run(tissue, 30.0, left_end(tissue), record=Recorder(every=2.0))
     # 0.01 ms of 15: half a step
     assert np.abs(single.activation() - double.activation()).max() < 0.01
 
 
 def test_a_run_goes_on_from_its_checkpoint_to_the_same_bits(wave, tmp_path):
     tissue, whole = wave
-    record = Record(every=2.0, frames=True, probes=(0, 80), frame_dtype="float16")
+    record = Recorder(every=2.0, frames=True, probes=(0, 80), frame_dtype="float16")
     stimulus = left_end(tissue)
 
     class Killed(Exception):
@@ -140,7 +140,7 @@ def test_a_step_too_long_is_refused_with_the_limit():
 
 def test_a_blow_up_says_when_and_where():
     tissue = strip()
-    seen = run(tissue, 30.0, left_end(tissue, strength=1e6), record=Record(every=2.0))
+    seen = run(tissue, 30.0, left_end(tissue, strength=1e6), record=Recorder(every=2.0))
     assert not seen.ok
     assert seen.t[-1] <= 20 and "by 2 ms at node" in seen.stopped
     assert "stimulus far too strong" in seen.stopped
@@ -154,7 +154,7 @@ def test_a_lesion_across_ends_the_wave_and_one_with_a_gap_does_not(geometry):
     whole = line(tissue.nodes, [(2.5, -1, 0.4), (2.5, 3, 0.4)], 0.8)
     for mask, passes in ((whole, False), (whole & (y < 1.1), True)):
         cut = ablate(mask)(tissue)
-        first = run(cut, 40.0, pacing, record=Record(every=4.0)).activation()
+        first = run(cut, 40.0, pacing, record=Recorder(every=4.0)).activation()
         assert np.isnan(first[mask]).all()
         assert np.isfinite(first[(x < 1.5) & ~mask]).all()
         assert np.isfinite(first[x > 3.4]).all() == passes
@@ -229,7 +229,7 @@ def test_slow_concentrations_in_single_precision_follow_double():
         stimulus = stimulate(
             np.ones(2, bool), starts=1000.0 * np.arange(10), dtype=kind
         )
-        seen = run(tissue, 1e4, stimulus, record=Record(every=20.0))
+        seen = run(tissue, 1e4, stimulus, record=Recorder(every=20.0))
         found[kind] = seen.state.cell
     for name in ("nai", "ki"):
         single, double = (float(getattr(found[k], name)[0]) for k in found)
@@ -250,7 +250,7 @@ def test_regions_have_their_own_cells_and_a_region_without_one_is_named():
     assert float(cell.transient_outward[0]) == 0.294
     assert float(cell.transient_outward[-1]) == 0.073
     tissue = strip(cell=cell)
-    seen = run(tissue, 20.0, left_end(tissue), record=Record(every=2.0))
+    seen = run(tissue, 20.0, left_end(tissue), record=Recorder(every=2.0))
     assert np.isfinite(seen.activation()).all()
     with pytest.raises(ValueError, match=r"Regions \[2\] have no model"):
         by_region({1: models[1]}, regions)

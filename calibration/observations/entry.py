@@ -139,7 +139,7 @@ class Kind(Quantity):
     sd: float
     relative: bool
     by_method: Mapping[str, float]
-    discrepancy: Discrepancy
+    discrepancy: ModelError
     site_sd: Mapping[str, float] | None
     relation: Relation | None
     derived: str | None

@@ -16,7 +16,7 @@ from calibration.observations.entry import (
 from calibration.observations.entry import (
     UNITS as UNITS,
 )
-from calibration.observations.entry import Discrepancy, Healthy
+from calibration.observations.entry import Healthy, ModelError
 from calibration.observations.entry import (
     Kind as Kind,
 )
@@ -26,12 +26,12 @@ from calibration.observations.entry import (
 
 #: The model's own error of a recorded wave's samples, by its quantity (judgement).
 _WAVES = {
-    "pressure": Discrepancy(2.0, 0.0),
-    "flow": Discrepancy(10.0, 0.05),
-    "volume": Discrepancy(3.0, 0.05),
+    "pressure": ModelError(2.0, 0.0),
+    "flow": ModelError(10.0, 0.05),
+    "volume": ModelError(3.0, 0.05),
     # a front whose curvature, and whose velocity inside a region, an eikonal map
     # leaves out: share of the map's range
-    "activation_time": Discrepancy(1.0, 0.02),
+    "activation_time": ModelError(1.0, 0.02),
 }
 
 

@@ -105,7 +105,7 @@ class WhatIfTable:
 
 
 @dataclass(frozen=True)
-class Diagnostic:
+class DiagnosticRow:
     """One number that says whether the computation can be trusted."""
 
     name: str
@@ -136,7 +136,7 @@ class ReportData:
     identifiability: tuple[str, ...] = ()
     whatifs: tuple[WhatIfTable, ...] = ()
     assumptions: tuple[str, ...] = ()
-    diagnostics: tuple[Diagnostic, ...] = ()
+    diagnostics: tuple[DiagnosticRow, ...] = ()
     hybrid: "HybridPart | None" = None
     warnings: tuple[str, ...] = ()
     source: str = ""

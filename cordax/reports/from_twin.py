@@ -12,7 +12,7 @@ from calibration.sampling.diagnostics import judged
 from calibration.sampling.interval import Interval, interval
 from cordax.reports.data import (
     AddedRow,
-    Diagnostic,
+    DiagnosticRow,
     HybridPart,
     IndexRow,
     LoopPanel,
@@ -242,7 +242,7 @@ def _patient(twin: "Twin") -> dict[str, str]:
     return {k: str(v) for k, v in lines.items() if v is not None}
 
 
-def diagnostics_of(told: dict[str, Any]) -> tuple[Diagnostic, ...]:
+def diagnostics_of(told: dict[str, Any]) -> tuple[DiagnosticRow, ...]:
     """How the posterior was drawn, and every figure of the sampler with its judgement.
 
     ``told``: those of a twin.
@@ -252,18 +252,20 @@ def diagnostics_of(told: dict[str, Any]) -> tuple[Diagnostic, ...]:
     rows = []
     if "method" in told:
         rows.append(
-            Diagnostic("method", str(told["method"]), None, "how the draws were made")
+            DiagnosticRow(
+                "method", str(told["method"]), None, "how the draws were made"
+            )
         )
     if "chi2" in told:
         meaning = "misfit and distance from the prior, in sd squared"
-        rows.append(Diagnostic("chi2", f"{told['chi2']:.3g}", None, meaning))
+        rows.append(DiagnosticRow("chi2", f"{told['chi2']:.3g}", None, meaning))
     if converged is not None:
         of = f" of {starts}" if starts is not None else ""
         meaning = "starts of the fit that converged"
-        rows.append(Diagnostic("starts", f"{converged}{of}", converged > 0, meaning))
+        rows.append(DiagnosticRow("starts", f"{converged}{of}", converged > 0, meaning))
     figures = {k: float(v) for k, v in told.items() if k not in own}
     rows += [
-        Diagnostic(d.name, f"{d.value:.4g}", d.good, d.meaning)
+        DiagnosticRow(d.name, f"{d.value:.4g}", d.good, d.meaning)
         for d in judged(figures, "periodic beat")
     ]
     return tuple(rows)

@@ -16,7 +16,7 @@ from physio.hemodynamics.loops.states import named_state
 
 
 @dataclass(frozen=True)
-class Treatment:
+class KnownTreatment:
     """What makes an intervention of a dose, and what the dose means."""
 
     make: Callable[[Any], Any]
@@ -25,8 +25,8 @@ class Treatment:
 
 
 #: A treatment's name -> dose -> intervention.
-TREATMENTS: dict[str, Treatment] = {
-    name: Treatment(getattr(treatments, name), dose.unit, dose.meaning)
+TREATMENTS: dict[str, KnownTreatment] = {
+    name: KnownTreatment(getattr(treatments, name), dose.unit, dose.meaning)
     for name, dose in DOSES.items()
 }
 

@@ -65,7 +65,7 @@ class Quantity:
 
 
 @dataclass(frozen=True)
-class Discrepancy:
+class ModelError:
     """The model's own error: sd in the kind's unit, and as a share of the value.
 
     ``none_because`` where both are 0.

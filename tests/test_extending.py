@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from calibration.observations.kinds import KINDS
 from physio.electrophysiology.mesh.formats import COUNTERS, READERS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "extending.md"
@@ -21,6 +22,12 @@ PROMISED = {
     "A file format",
 }
 
+#: What a section adds to a catalogue.
+ADDED: dict = {
+    "A file format": ((READERS, ".off"), (COUNTERS, ".off")),
+    "An observation": ((KINDS, "ra_maximum_volume"),),
+}
+
 
 def test_every_kind_has_its_section():
     assert set(SECTIONS) == PROMISED
@@ -30,8 +37,8 @@ def test_every_kind_has_its_section():
 @pytest.mark.parametrize("title", sorted(PROMISED - {"A valve"}))
 def test_a_section_runs_as_it_stands(title, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for catalogue in (READERS, COUNTERS):  # what the page adds goes with the test
-        monkeypatch.setitem(catalogue, ".off", None)
+    for catalogue, name in ADDED.get(title, ()):  # goes with the test
+        monkeypatch.setitem(catalogue, name, None)
     blocks = BLOCK.findall(SECTIONS[title])
     assert blocks
     names: dict = {"__name__": "extending"}

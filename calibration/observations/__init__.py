@@ -1,6 +1,6 @@
 """What is measured: kinds, numbers, waveforms, transfer to a site, discrepancies."""
 
-from calibration.observations.catalogue import BIOBANK, CATHETER
+from calibration.observations.catalogue import BIOBANK, CATHETER, KINDS
 from calibration.observations.discrepancy import Shift, shift, with_discrepancy
 from calibration.observations.entry import METHODS, SITES, UNITS, Healthy
 from calibration.observations.independence import (
@@ -48,6 +48,7 @@ __all__ = [
     "CATHETER",
     "GRID",
     "Healthy",
+    "KINDS",
     "KNOWN",
     "METHODS",
     "Observation",

@@ -6,6 +6,7 @@ from calibration.parameters.patient_priors import (
     FREE,
     FREE_BY_CONDITION,
     REFERENCE_AREA,
+    STRESS_RELAXATION,
 )
 from calibration.parameters.priors import (
     LogNormal,
@@ -25,6 +26,7 @@ __all__ = [
     "LogNormal",
     "Normal",
     "REFERENCE_AREA",
+    "STRESS_RELAXATION",
     "Space",
     "TruncatedNormal",
     "Uniform",

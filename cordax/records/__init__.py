@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Measurement",
-    "RecordProblem",
     "Record",
     "RecordError",
-    "SITES",
+    "RecordProblem",
     "RecordedWaveform",
+    "SITES",
     "default_suffix",
     "from_payload",
     "is_unfilled",

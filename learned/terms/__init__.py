@@ -53,10 +53,10 @@ __all__ = [
     "neural_residual",
     "outside",
     "outward",
-    "without_residual",
     "told_by",
     "visited",
     "voltage_clamp",
     "with_current",
     "without_data",
+    "without_residual",
 ]

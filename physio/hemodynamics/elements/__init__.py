@@ -70,12 +70,12 @@ __all__ = [
     "Reservoir",
     "Resistance",
     "RotaryPump",
+    "SampledActivation",
     "ShiftingChamber",
     "StiffeningChamber",
     "TanhDiode",
     "TwoCosine",
     "Vein",
-    "SampledActivation",
     "orifice_flow",
     "peep_from_cmh2o",
 ]

@@ -188,10 +188,10 @@ def test_where_no_start_has_a_beat_the_cause_is_told():
     early = Prediction(
         (jnp.ones(3),), {"heart_rate": jnp.ones(())}, jnp.ones(2), jnp.asarray(False)
     )
-    assert "says nothing of the prior" in _nowhere(early, problem.experiment)
-    assert "Experiment(max_iterations=24)" in _nowhere(early, problem.experiment)
+    assert "says nothing of the prior" in _nowhere(early, Experiment())
+    assert "Experiment(max_iterations=24)" in _nowhere(early, Experiment())
     blown = eqx.tree_at(lambda p: p.values, early, (jnp.array([1.0, jnp.nan]),))
-    assert "Experiment(steps_per_beat=800)" in _nowhere(blown, problem.experiment)
+    assert "Experiment(steps_per_beat=800)" in _nowhere(blown, Experiment())
 
 
 def test_residuals_are_in_sd_and_keep_their_order(problem):

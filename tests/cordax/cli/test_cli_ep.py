@@ -238,6 +238,32 @@ def test_a_spacing_too_fine_to_be_stable_names_one_that_is(capsys, here):
         setup.time_step(finer, less, found, discretise(less.geometry))
 
 
+@pytest.mark.parametrize(
+    ("name", "velocity", "spacing"),
+    [
+        ("atrium", 1.0, 20.0),
+        ("ring", 0.6, 6.0),
+        ("slab", 0.6, 14.0),
+        ("cable", 0.2, 3.0),
+    ],
+)
+def test_a_spacing_too_coarse_names_one_that_is_not(name, velocity, spacing):
+    """By the heart, which has no voxel there, or by the wave; one hint leads on."""
+    cells = membranes.cells(settings.Settings(heart=name, prepace=0))
+    told = settings.Settings(
+        heart=name, velocity=(velocity,), spacing=spacing, prepace=0
+    )
+
+    def checked(told):
+        setup.check_spacing(told, heart.build(told, cells.free), cells)
+
+    with pytest.raises(ValueError, match=r"Type --spacing [\d.]+, or less") as said:
+        checked(told)
+    found = re.search(r"Type --spacing ([\d.]+),", str(said.value))
+    assert found
+    checked(replace(told, spacing=float(found[1])))
+
+
 def test_waves_slowed_by_the_grid_are_a_warning_everywhere(capsys, here, monkeypatch):
     """A cell without coefficients, and none to be found: second order, and said so."""
 

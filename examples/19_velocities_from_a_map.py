@@ -13,9 +13,9 @@ import numpy as np
 
 import cordax
 from calibration import ActivationMap, ActivationMapping, Free, LogNormal, Normal, Space
-from calibration.sampling.posterior import sample
-from physio.electrophysiology.anatomy.shapes import Sheet
-from physio.electrophysiology.eikonal.regional import Region, RegionalConduction, Site
+from calibration.sampling import sample
+from physio.electrophysiology.anatomy import Sheet
+from physio.electrophysiology.eikonal import Region, RegionalConduction, Site
 
 cordax.setup()
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cordax.ep.results import finite, write
     from cordax.ep.run import Outcome, compute
     from cordax.ep.settings import KIND, Settings, again, stored
-    from cordax.ep.setup import time_step, velocity_warnings
+    from cordax.ep.setup import check_spacing, time_step, velocity_warnings
     from cordax.ep.surface import coarser
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "again",
     "build",
     "cells",
+    "check_spacing",
     "coarser",
     "compute",
     "draw",

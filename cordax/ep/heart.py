@@ -14,7 +14,7 @@ from physio.electrophysiology.mesh import check as mesh_check
 from physio.electrophysiology.mesh.formats import files as mesh_files
 from physio.electrophysiology.mesh.mesh import Mesh, whole_numbers
 from physio.electrophysiology.mesh.order import by_locality
-from physio.electrophysiology.velocity.tuning import WIDEST
+from physio.electrophysiology.velocity.tuning import WIDEST, down
 from physio.electrophysiology.voxels import images
 from physio.electrophysiology.voxels.voxelise import from_mesh
 from physio.electrophysiology.voxels.voxels import Voxels
@@ -24,6 +24,7 @@ _NODES = {False: 60_000, True: 300_000}  # by eikonal
 _FILLED = 0.3  # of the box around a heart's surface, roughly, is muscle
 _FINEST = 0.4  # h / sqrt(D) along the fibre: there every scheme is within 5 %
 _LONGER = 1.25  # is the median edge of six tetrahedra to a cube than its side
+_HALVES = 10  # of a spacing at which a heart has no voxels: a thousandth of it
 _ROOM = 0.95  # of the widest spacing that the wanted velocities allow
 Geometry = TypeVar("Geometry", Mesh, Voxels)
 ML = 1000.0  # mm^3
@@ -154,7 +155,31 @@ def _made(settings: Settings, free: float) -> Mesh | Voxels:
         )
     if settings.elements:
         return heart.as_mesh(spacing)
-    return heart.as_voxels(spacing)
+    try:
+        return heart.as_voxels(spacing)
+    except ValueError as error:
+        if not (settings.eikonal or settings.conductivity):
+            spacing = min(spacing, down(WIDEST * min(settings.wanted) / free))
+        finer = sampled(settings, spacing)
+        raise ValueError(f"{error} Type --spacing {finer:g}, or less.") from None
+
+
+def sampled(settings: Settings, spacing: float) -> float:
+    """The spacing (mm), or the first half of it at which a generated heart has voxels.
+
+    **Raises** ValueError where the spacing is not positive.
+    """
+    heart = called(settings.heart, HEARTS, "heart")()
+    for _ in range(_HALVES):
+        try:
+            heart.as_voxels(spacing)
+        except ValueError:
+            if not spacing > 0.0:
+                raise
+            spacing = down(0.5 * spacing)
+        else:
+            break
+    return spacing
 
 
 def _imaged(settings: Settings, free: float) -> tuple[Voxels, list[str], str]:

@@ -12,7 +12,7 @@ from cordax.scenarios import names
 from physio.electrophysiology.cells import Cell, pace
 from physio.electrophysiology.diffusion.bond_average import AbstractScheme, SecondOrder
 from physio.electrophysiology.tissue import monodomain as tissue
-from physio.electrophysiology.velocity.fitted_average import fitted_average
+from physio.electrophysiology.velocity.averaging import fitted_average
 from physio.electrophysiology.velocity.plane_waves import free_velocity
 from physio.units import PERCENT
 

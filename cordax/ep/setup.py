@@ -9,7 +9,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from cordax.ep.heart import Heart, field
+from cordax.ep.heart import Heart, field, sampled
 from cordax.ep.membranes import KIND, WORTH_A_WARNING, Cells, of_regions
 from cordax.ep.settings import Settings, three
 from physio.electrophysiology.anatomy.sinus_rhythm import FAST
@@ -170,14 +170,16 @@ def _largest(wanted: float, settings: Settings, heart: Heart) -> float:
     )
 
 
-def _check_spacing(settings: Settings, heart: Heart, found: Cells) -> None:
+def check_spacing(settings: Settings, heart: Heart, found: Cells) -> None:
     """Raise where the slowest wave is too narrow for the voxels; elements tell it."""
     slowest = min(settings.wanted)
     widest = WIDEST * slowest / found.free
     if heart.voxels is not None and heart.length > widest:
+        finer = down(widest)
+        finer = sampled(settings, finer) if settings.heart else finer
         raise ValueError(
             f"At {heart.length:g} mm a wave of {slowest:g} m/s is sampled too coarsely:"
-            f" it would run too fast. Type --spacing {down(widest):g}, or less."
+            f" it would run too fast. Type --spacing {finer:g}, or less."
         )
 
 
@@ -195,7 +197,7 @@ def _conductivity(
             d = np.asarray(Membrane().diffusivity(conductivity), float)
             told["continuum_m_per_s"] = [float(v) for v in found.free * np.sqrt(d)]
         return conductivity, told
-    _check_spacing(settings, heart, found)
+    check_spacing(settings, heart, found)
     wanted = Velocities(*settings.wanted)
     told = {"wanted_m_per_s": list(settings.wanted)}
     if heart.sinus is not None:

@@ -46,7 +46,10 @@ class Tables(HTMLParser):
 
 def row(page: str, kind: str, words: str) -> list[str]:
     """The one row of a kind of table whose name begins so, the name first."""
-    found = [r for r in Tables(page).rows[kind] if r[0].strip().startswith(words)]
+    found = [
+        r for r in Tables(page).rows[kind]
+        if f"{r[0].strip()}  ".startswith(f"{words}  ")
+    ]  # fmt: skip
     assert len(found) == 1, (kind, words, found)
     return [" ".join(cell.split()) for cell in found[0]]
 

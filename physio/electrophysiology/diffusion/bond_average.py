@@ -73,7 +73,7 @@ class BondAverage(AbstractScheme):
             raise ValueError(
                 f"{type(cell).__name__} has no fitted coefficients for averaging its "
                 "fast current. Type scheme=fitted_average(cell).scheme, which fits "
-                "them once (physio.electrophysiology.velocity.fitted_average), or "
+                "them once (physio.electrophysiology.velocity.averaging), or "
                 "scheme=SecondOrder()."
             )
         return *rule.coefficients(cell), least
@@ -117,7 +117,7 @@ def _rule(cell: Any) -> Any:
         raise ValueError(
             f"{type(cell).__name__} does not say what its fast current is made of. "
             "Type scheme=fitted_average(cell).scheme, which finds and fits it once "
-            "(physio.electrophysiology.velocity.fitted_average), or "
+            "(physio.electrophysiology.velocity.averaging), or "
             "scheme=SecondOrder()."
         )
     return cell.excitation

@@ -42,6 +42,7 @@ from physio.electrophysiology.signals.phase import (
     wrap,
 )
 from physio.electrophysiology.signals.rotors import (
+    Singularities,
     Tip,
     charges,
     filaments,
@@ -57,6 +58,7 @@ __all__ = [
     "HeartAxes",
     "LEADS",
     "MEMBRANE_CAPACITANCE",
+    "Singularities",
     "Tip",
     "action_potentials",
     "activation_times",

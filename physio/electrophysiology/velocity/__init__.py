@@ -1,6 +1,10 @@
 """How fast a wave travels, and the conductivity for a wanted velocity."""
 
-from physio.electrophysiology.velocity.fitted_average import digest, fast_states
+from physio.electrophysiology.velocity.averaging import (
+    digest,
+    fast_states,
+    fitted_average,
+)
 from physio.electrophysiology.velocity.mesh_tuning import tune_mesh, typical_edge
 from physio.electrophysiology.velocity.plane_waves import (
     FITTED_AT,
@@ -29,6 +33,7 @@ __all__ = [
     "digest",
     "down",
     "fast_states",
+    "fitted_average",
     "free_velocity",
     "line",
     "stack",

@@ -231,7 +231,7 @@ def test_an_electrode_reads_a_plane_front_exactly(kind):
     places = electrodes() + shift  # and a little off the sheet
     mapping = ActivationMapping.of(space, places)
     np.testing.assert_allclose(mapping.weights.sum(axis=1), 1.0, atol=1e-12)
-    nodes = np.asarray(mapping.space.nodes + mapping.space.centre)
+    nodes = np.asarray(mapping.space.nodes) + np.asarray(mapping.space.centre)
     read = np.einsum("ek,ekx->ex", mapping.weights, nodes[mapping.nodes])
     np.testing.assert_allclose(read[:, :2], places[:, :2], atol=1e-9)
 

@@ -186,7 +186,7 @@ def test_wrong_options_are_refused_before_anything_is_computed(
     [
         (["--heart", "left_ventrical"], "Did you mean left_ventricle"),
         (
-            ["--heart", "slab", "--cell", "tentusscher"],
+            ["--heart", "slab", "--cell", "ten_tuscher_2006"],
             "Did you mean ten_tusscher_2006",
         ),
         ([*FAST, "--stimulate", "90,0,0,1"], "No node lies within 1 mm"),
@@ -243,6 +243,32 @@ def test_a_spacing_too_fine_to_be_stable_names_one_that_is(capsys, here):
     assert setup.time_step(given, made, found, discretise(made.geometry)) == 0.0025
     with pytest.raises(ValueError, match=f"--spacing {told}"):
         setup.time_step(finer, less, found, discretise(less.geometry))
+
+
+@pytest.mark.parametrize(
+    ("name", "velocity", "spacing"),
+    [
+        ("atrium", 1.0, 20.0),
+        ("ring", 0.6, 6.0),
+        ("slab", 0.6, 14.0),
+        ("cable", 0.2, 3.0),
+    ],
+)
+def test_a_spacing_too_coarse_names_one_that_is_not(name, velocity, spacing):
+    """By the heart, which has no voxel there, or by the wave; one hint leads on."""
+    cells = membranes.cells(settings.Settings(heart=name, prepace=0))
+    told = settings.Settings(
+        heart=name, velocity=(velocity,), spacing=spacing, prepace=0
+    )
+
+    def checked(told):
+        setup.check_spacing(told, heart.build(told, cells.free), cells)
+
+    with pytest.raises(ValueError, match=r"Type --spacing [\d.]+, or less") as said:
+        checked(told)
+    found = re.search(r"Type --spacing ([\d.]+),", str(said.value))
+    assert found
+    checked(replace(told, spacing=float(found[1])))
 
 
 def test_waves_slowed_by_the_grid_are_a_warning_everywhere(capsys, here, monkeypatch):

@@ -2,19 +2,19 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from stored_twin import example as payload
-from synthetic_report import example
-from test_cli import every_command, twin  # noqa: F401 (a fixture)
+from test_cli import every_command
 from typed_commands import call
 
 from cordax.ep import settings
 from cordax.records.template import template
 from cordax.reports.csv_tables import KIND as TABLES
+from cordax.reports.data import ReportData
 from cordax.twins import store
 from physio.electrophysiology.anatomy.shapes import Slab
 from physio.electrophysiology.mesh.formats import files as meshes
@@ -102,7 +102,7 @@ CASES = {
 
 
 @pytest.fixture
-def typed(here, twin, monkeypatch, capsys):  # noqa: F811
+def typed(here, monkeypatch, capsys):
     """Types a verb at a target and tells its exit code and what it said.
 
     The folder holds a record, a twin, a mesh and a table; nothing is computed.
@@ -113,7 +113,9 @@ def typed(here, twin, monkeypatch, capsys):  # noqa: F811
     a_mesh(Path("heart.vtu"))
 
     def type_it(name: str, target: str | Path, *options: str):
-        monkeypatch.setattr(twin, "calibrate", reached)
+        monkeypatch.setattr("cordax.twins.calibrate.calibrate", reached)
+        monkeypatch.setattr("cordax.tasks.open_twin", lambda folder: None)
+        monkeypatch.setattr("cordax.reports.from_twin.report_data", lambda twin: None)
         for place in CASES[name].patched:
             monkeypatch.setattr(place, reached)
         words = CASES[name].typed.format(target).split()
@@ -256,5 +258,8 @@ def test_what_was_drawn_and_written_is_known_again(here):
     for suffix in ("png", "svg", "pdf"):
         (path,) = draw(found, f"ap.{suffix}")
         assert bears_mark(path, KIND), suffix
-    whole = replace(example(), waveforms=(), loops=())
+    whole = ReportData(
+        title="a", patient={}, verdict=(), observations=(), indices=(), parameters=(),
+        seed=1, versions={}, created="",
+    )  # fmt: skip
     assert is_report(write(whole, "a.html"))

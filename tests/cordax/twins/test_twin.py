@@ -46,7 +46,7 @@ def test_its_report_says_how_far_the_sampler_can_be_trusted(twin):
         ("effective draws", "ess"),
         ("draws without a periodic beat", "failed"),
     ):
-        row = re.search(rf"<td[^>]*>{name}</td>.*?</tr>", page, re.S)
+        row = re.search(rf"<t[dh][^>]*>{name}</t[dh]>.*?</tr>", page, re.S)
         assert row and f">{told[key]:.4g}<" in row[0] and ">good<" in row[0], name
     assert told["ess"] >= told["ess_wanted"] and told["pareto_k"] <= 0.7
 

@@ -223,7 +223,7 @@ def test_tips_are_followed_through_a_gap_and_apart_from_each_other():
             rows = rows[1:]  # missed once
         where = np.array([place for place, _ in rows])
         sign = np.array([charge for _, charge in rows])
-        frames.append(singularities.Singularities(where, sign, np.arange(len(rows))))
+        frames.append(rotors.Singularities(where, sign, np.arange(len(rows))))
     tips = rotors.track(t, frames, reach=1.0, gap=1)
     assert [tip.charge for tip in tips] == [1, -1]
     assert [tip.lifetime for tip in tips] == [39.0, 29.0]

@@ -12,7 +12,7 @@ from physio.electrophysiology.cells import CorradoNiederer2016, bueno_orovio_200
 from physio.electrophysiology.cells.cell import AbstractCell, Excitation
 from physio.electrophysiology.tissue.monodomain import as_dtype
 from physio.electrophysiology.velocity import plane_waves
-from physio.electrophysiology.velocity.fitted_average import (
+from physio.electrophysiology.velocity.averaging import (
     digest,
     fast_states,
     fitted_average,

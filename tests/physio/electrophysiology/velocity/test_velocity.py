@@ -11,7 +11,6 @@ from cordax.bench import niederer
 from cordax.bench.niederer_table import CONVERGED, FINITE_DIFFERENCES
 from physio.electrophysiology.anatomy.shapes import Cable, Sheet
 from physio.electrophysiology.cells import (
-    CATALOGUE,
     AlievPanfilov1996,
     CorradoNiederer2016,
 )
@@ -179,17 +178,13 @@ def test_limits_that_are_told_can_be_typed(x):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CATALOGUE)
-def test_every_cell_conducts_as_wanted_at_fine_and_coarse_spacings(name):
-    cell = as_dtype(CATALOGUE[name].make(), SINGLE)
-    free, dt = free_velocity(cell), CATALOGUE[name].step
-    for width in (0.4, 4.0):  # h / sqrt(D)
-        spacing = width * 0.6 / free
-        tuned = tune_velocity(
-            cell, Velocities.isotropic(0.6), full_grid((5, 5, 5), spacing),
-            dt=min(dt, 0.01) if width < 1 else dt,
-        )  # fmt: skip
-        assert max(tuned.errors.values()) < (0.02 if width < 1 else 0.2)
+def test_a_front_of_many_voxels_conducts_alike_in_every_direction():
+    # h / sqrt(D) = 0.4, the finest default; a wide front felt its line's end by 12 %
+    cell = as_dtype(AlievPanfilov1996(), SINGLE)
+    grid = full_grid((5, 5, 5), 0.4 * 0.6 / free_velocity(cell))
+    tuned = tune_velocity(cell, Velocities.isotropic(0.6), grid, dt=0.01)
+    assert set(tuned.waves) == {"along", "across", "between"}
+    assert max(tuned.errors.values()) < 0.01
 
 
 @pytest.mark.slow

@@ -18,12 +18,12 @@ from physio.hemodynamics.elements.sources import (
     FlowSource,
     PressureSource,
     Reservoir,
-    Waveform,
+    SampledActivation,
 )
 from physio.hemodynamics.loops.korakianitis import korakianitis_shi, leaflet_valves
 from physio.rhythm import RegularRhythm, Timing
 
-WAVE = Waveform("ventricles", np.array([0.0, 2.0, 1.0, 0.0]))
+WAVE = SampledActivation("ventricles", np.array([0.0, 2.0, 1.0, 0.0]))
 
 
 def windkessel(**changes):
@@ -113,7 +113,7 @@ def test_the_drop_of_an_inertial_tanh_diode_moves_its_flow_by_newtons_law(drop):
 
 def driven_to_and_fro(valve):
     """Two beats of a valve under 10 mmHg forward, then 10 backward."""
-    square = Waveform("ventricles", np.repeat([1.0, -1.0], 50))
+    square = SampledActivation("ventricles", np.repeat([1.0, -1.0], 50))
     model = Circulation(
         RegularRhythm(60.0),
         {"wave": square},

@@ -101,6 +101,14 @@ CASES = {
 }  # fmt: skip
 
 
+def bare(twin: Any) -> ReportData:
+    """A page with nothing on it."""
+    return ReportData(
+        title="a", patient={}, verdict=(), observations=(), indices=(), parameters=(),
+        seed=1, versions={}, created="",
+    )  # fmt: skip
+
+
 @pytest.fixture
 def typed(here, monkeypatch, capsys):
     """Types a verb at a target and tells its exit code and what it said.
@@ -115,7 +123,7 @@ def typed(here, monkeypatch, capsys):
     def type_it(name: str, target: str | Path, *options: str):
         monkeypatch.setattr("cordax.twins.calibrate.calibrate", reached)
         monkeypatch.setattr("cordax.tasks.open_twin", lambda folder: None)
-        monkeypatch.setattr("cordax.reports.from_twin.report_data", lambda twin: None)
+        monkeypatch.setattr("cordax.reports.from_twin.report_data", bare)
         for place in CASES[name].patched:
             monkeypatch.setattr(place, reached)
         words = CASES[name].typed.format(target).split()
@@ -258,8 +266,4 @@ def test_what_was_drawn_and_written_is_known_again(here):
     for suffix in ("png", "svg", "pdf"):
         (path,) = draw(found, f"ap.{suffix}")
         assert bears_mark(path, KIND), suffix
-    whole = ReportData(
-        title="a", patient={}, verdict=(), observations=(), indices=(), parameters=(),
-        seed=1, versions={}, created="",
-    )  # fmt: skip
-    assert is_report(write(whole, "a.html"))
+    assert is_report(write(bare(None), "a.html"))

@@ -16,7 +16,12 @@ import cordax
 from cordax.reports.figures import ecg_page
 from physio.electrophysiology import eikonal, signals
 from physio.electrophysiology.anatomy import RV, Biventricle, sinus
-from physio.electrophysiology.diffusion import Conductivity, Membrane, on_voxels
+from physio.electrophysiology.diffusion import (
+    Conductivity,
+    Membrane,
+    Velocities,
+    on_voxels,
+)
 from physio.electrophysiology.mesh import formats
 from physio.electrophysiology.voxels import from_mesh
 
@@ -34,9 +39,7 @@ else:
 # Five root points of a healthy heart, and a fast layer beneath the endocardium
 beat = sinus(heart)
 heart, nodes = beat.rule.given(heart), heart.nodes
-speeds = eikonal.Velocities(
-    *(jnp.asarray(beat.velocity(v)) for v in (0.65, 0.25, 0.25))
-)
+speeds = Velocities(*(jnp.asarray(beat.velocity(v)) for v in (0.65, 0.25, 0.25)))
 sites = np.flatnonzero(beat.sites)
 activation = eikonal.activation_times(heart, speeds, sites, 40.0 + beat.onset[sites])
 total = float(jnp.nanmax(activation) - jnp.nanmin(activation))

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from cordax.bench.niederer_table import CONVERGED as CONVERGED
+
 SIDES = (20.0, 7.0, 3.0)
 POINTS = {
     "P1": (0.0, 0.0, 0.0),

@@ -130,22 +130,23 @@ def _maps(observations: Observations) -> tuple[ActivationMap, ...]:
     return tuple(o for o in observations if isinstance(o, ActivationMap))
 
 
-def _axes(space: AbstractNeighbourhood) -> bool:
+def _axes(space: Any) -> bool:
     """Whether there are fibres anywhere."""
-    return bool(np.asarray(space.fibres).any())  # pyright: ignore[reportAttributeAccessIssue]
+    return bool(np.asarray(space.fibres).any())
 
 
 def _regions(geometry: Any) -> np.ndarray:
     """The region's number of each conducting element or voxel."""
     if not isinstance(geometry, MeshLike):
         return np.asarray(geometry.regions)
-    kinds = geometry.tissue  # pyright: ignore[reportAttributeAccessIssue]
+    mesh: Any = geometry
+    kinds = mesh.tissue
     if len(kinds) != 1:
         raise ValueError(
             f"A map is fitted on one kind of element; the mesh has {', '.join(kinds)}. "
             "Leave the others out of the Mesh."
         )
-    return np.asarray(geometry.regions[kinds[0]])  # pyright: ignore[reportAttributeAccessIssue]
+    return np.asarray(mesh.regions[kinds[0]])
 
 
 def _check_regions(model: RegionalConduction, numbers: np.ndarray) -> None:

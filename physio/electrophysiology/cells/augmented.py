@@ -1,7 +1,5 @@
 """A cell plus a correction is a cell, so that a learned current works in tissue."""
 
-# pyright: reportIncompatibleVariableOverride=false
-
 import dataclasses
 from typing import Any
 

@@ -79,7 +79,10 @@ def fast_states(cell: Any) -> tuple[str, ...]:
 
     def reads(name: str) -> bool:
         x = getattr(y, name)
-        move = lambda x: cell.fast_current(changed(y, **{name: x}))  # noqa: E731
+
+        def move(x: Any) -> Any:
+            return cell.fast_current(changed(y, **{name: x}))
+
         return bool(jnp.any(jax.jvp(move, (x,), (jnp.ones_like(x),))[1] != 0))
 
     return tuple(name for name in cell.gates(y) if reads(name))

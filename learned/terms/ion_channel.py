@@ -29,7 +29,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from learned.blocks.ranges import Range
 from learned.terms.residual import NeuralResidual, neural_residual
 from physio.compose import AbstractCorrection, augment
-from physio.electrophysiology.cells.augmented import AugmentedCell
+from physio.electrophysiology.cells.augmented import AbstractOfCell, AugmentedCell
 from physio.electrophysiology.cells.cell import (
     AbstractCell,
     Gate,
@@ -115,7 +115,7 @@ def _extended(base: type, names: tuple[str, ...]) -> type:
     )  # fmt: skip
 
 
-class Gated(AbstractCell):
+class Gated(AbstractOfCell, AbstractCell):
     """A cell with learned gates in its state, which nothing reads yet.
 
     The state has the base's fields and one of each gate's name. Parameters look
@@ -163,22 +163,6 @@ class Gated(AbstractCell):
 
     def rates(self, y: State, stimulus: Array) -> dict[str, Array]:
         return self.base.rates(self._known(y), stimulus)
-
-    @property
-    def excitation(self) -> Any:
-        return self.base.excitation
-
-    @property
-    def slow(self) -> tuple[str, ...]:
-        return self.base.slow
-
-    @property
-    def threshold(self) -> float:
-        return self.base.threshold
-
-    @property
-    def stimulus(self) -> tuple[float, float]:
-        return self.base.stimulus
 
 
 class LearnedCurrent(AbstractCorrection):

@@ -21,7 +21,29 @@ def _shifted(gate: Gate, rate: Array) -> Gate:
     return gate._replace(steady=jnp.clip(steady + gate.tau * rate, low, high))
 
 
-class AugmentedCell(AbstractAugmented):
+class AbstractOfCell(eqx.Module):
+    """What a cell made of another takes over from it unchanged."""
+
+    base: eqx.AbstractVar[Any]
+
+    @property
+    def excitation(self) -> Any:
+        return self.base.excitation
+
+    @property
+    def slow(self) -> tuple[str, ...]:
+        return self.base.slow
+
+    @property
+    def threshold(self) -> float:
+        return self.base.threshold
+
+    @property
+    def stimulus(self) -> tuple[float, float]:
+        return self.base.stimulus
+
+
+class AugmentedCell(AbstractOfCell, AbstractAugmented):
     """The sum of a cell and a correction: pacing and tissue work on it as on the cell.
 
     The tangent's voltage is minus a current (uA/uF), entered in ``currents`` as
@@ -69,22 +91,6 @@ class AugmentedCell(AbstractAugmented):
             name: rate + extra[name] if name in extra else rate
             for name, rate in self.base.rates(y, stimulus).items()
         }
-
-    @property
-    def excitation(self) -> Any:
-        return self.base.excitation
-
-    @property
-    def slow(self) -> tuple[str, ...]:
-        return self.base.slow
-
-    @property
-    def threshold(self) -> float:
-        return self.base.threshold
-
-    @property
-    def stimulus(self) -> tuple[float, float]:
-        return self.base.stimulus
 
 
 @augment.register(AbstractCell)
